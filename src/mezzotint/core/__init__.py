@@ -1,0 +1,1 @@
+"""The floor everything stands on: settings, registry, randomness, errors, safe file writing. No torch."""

@@ -1,0 +1,99 @@
+"""What the data layer hands to everything above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.core.config import Config, option
+
+Fit = Literal["crop", "pad", "stretch"]
+Mode = Literal["auto", "grey", "rgb", "rgba"]
+SPLITS = ("train", "validation", "test")
+
+
+class DataConfig(Config):
+    """How pictures are read. Everything here, and the content of the source, decides the packed array."""
+
+    size: int | tuple[int, int] | None = option(
+        None, "Height and width in pixels: one number, or [height, width]; empty keeps the pictures' own size."
+    )
+    fit: Fit = option("crop", "How a picture of another shape is made to fit: crop the middle, pad, or stretch.")
+    mode: Mode = option("auto", "Colour mode; auto takes the least that holds every picture.")
+    alpha: Literal["keep", "white", "black", "drop"] = option(
+        "white", "What becomes of transparency: keep it as a fourth channel, lay it on white or black, or drop it."
+    )
+    depth: Literal["auto", "8", "16"] = option("8", "Bits a channel; 16-bit pictures are scaled, never clipped.")
+    frames: Literal["first", "all"] = option("first", "Of an animated file, take the first frame or all.")
+    pad_value: int = option(0, "Grey value of the border when fit is pad, 0 to 255.", ge=0, le=255)
+    labels: str | None = option(None, "Column of the metadata file that is the class label.")
+    group: str | None = option(None, "Column of the metadata file whose equal values must stay in one split.")
+    validation: float = option(0.1, "Share of the pictures held out for validation.", ge=0, lt=1)
+    test: float = option(0.0, "Share of the pictures held out for testing.", ge=0, lt=1)
+    split_seed: int = option(0, "Seed of the split.", ge=0)
+    flip: bool = option(False, "Mirror half of the training pictures left to right.")
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """One file that could not be used, and the reason in words."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """A set of pictures of one size, packed.
+
+    Attributes:
+        pictures: [N, H, W, C] uint8 or uint16, usually memory-mapped; C is 1, 3 or 4 (2 is grey with alpha).
+        labels: [N] int64 class index, -1 where unknown; None when the source has no classes.
+        classes: the class names; `labels` index it.
+        names: N names, unique, relative to the source.
+        attributes: column name -> [N] array (numbers as float64, words as str) from metadata.
+        captions: N texts, or None.
+        splits: split name -> sorted indices into the N pictures; the three are disjoint and cover everything.
+        bad: what was left out, and why.
+        source: what the person named, for messages.
+        fingerprint: SHA-256 of content and options, hex; equal fingerprints mean equal arrays.
+        notes: sentences a person should read (modes converted, licences shown, ...).
+    """
+
+    pictures: NDArray[Any]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    splits: Mapping[str, NDArray[np.int64]]
+    source: str
+    fingerprint: str
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    captions: tuple[str, ...] | None = None
+    bad: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of every picture."""
+        _, height, width, channels = self.pictures.shape
+        return channels, height, width
+
+    def split(self, name: str) -> PictureSet:
+        """The pictures of one split as a set of their own (its `splits` then hold only that one)."""
+        rows = self.splits[name]
+        return replace(
+            self,
+            pictures=self.pictures[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            names=tuple(self.names[i] for i in rows),
+            attributes={key: column[rows] for key, column in self.attributes.items()},
+            captions=None if self.captions is None else tuple(self.captions[i] for i in rows),
+            splits={s: np.arange(len(rows)) if s == name else np.empty(0, np.int64) for s in SPLITS},
+        )

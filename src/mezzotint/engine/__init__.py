@@ -1,0 +1,1 @@
+"""Phases, the one training loop, checkpoints, run folders. It knows no model by name."""

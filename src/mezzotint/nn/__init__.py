@@ -1,0 +1,1 @@
+"""Blocks, normalisations and losses that models are made of."""

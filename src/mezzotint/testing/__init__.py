@@ -1,0 +1,1 @@
+"""The public contract suite for models."""
