@@ -1,0 +1,258 @@
+"""The callbacks that come with the house: saving, stopping, logging, previews, validation."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mezzotint.core import atomic
+from mezzotint.core.errors import MissingExtra, TrainingError
+from mezzotint.data.output import grid, save_picture, to_uint8
+from mezzotint.engine.callback import Callback
+from mezzotint.engine.capabilities import capabilities
+from mezzotint.engine.checkpoint import CheckpointStore
+from mezzotint.engine.draw import Draw
+from mezzotint.engine.model import Model
+from mezzotint.engine.phase import Turn
+
+if TYPE_CHECKING:
+    from mezzotint.engine.loop import Trainer
+
+
+class Saver(Callback):
+    """Writes a checkpoint every so many rounds or minutes, and at the end."""
+
+    def __init__(self, store: CheckpointStore, every: int, minutes: float) -> None:
+        self.store, self.every, self.pause = store, every, minutes * 60
+        self.saved = -1
+        self._clock = time.monotonic()
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._clock = time.monotonic()
+        self.saved = trainer.step if trainer.step else -1
+
+    def on_round(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0 or time.monotonic() - self._clock > self.pause:
+            self.save(trainer)
+
+    def on_finish(self, trainer: Trainer) -> None:
+        self.save(trainer, again=True)
+
+    def save(self, trainer: Trainer, *, again: bool = False, best: bool = False) -> None:
+        """Write a checkpoint of this round, unless there is one; `again` replaces it.
+
+        Raises:
+            TrainingError: a weight is not a finite number; the checkpoints before are kept.
+        """
+        if trainer.step != self.saved or again:
+            tensors = trainer.tensors()
+            for name, value in tensors.items():
+                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                    raise TrainingError(
+                        f'"{name}" is no longer finite in step {trainer.step}, so this step was not saved; the last '
+                        "checkpoint is sound. Resume it with a lower learning rate or --set train.clip_norm=1."
+                    )
+            self.store.save(trainer.step, tensors, trainer.state(), best=best)
+        self.saved, self._clock = trainer.step, time.monotonic()
+
+
+class TimeBudget(Callback):
+    """Stops when training has taken so many minutes, over all resumes together."""
+
+    def __init__(self, minutes: float) -> None:
+        self.limit = minutes * 60
+
+    def on_round(self, trainer: Trainer) -> None:
+        if trainer.seconds >= self.limit:
+            trainer.stop_reason = f"the {self.limit / 60:g} minutes are up"
+
+
+class Interrupts(Callback):
+    """Turns Ctrl-C and SIGTERM into an orderly stop after the round. A second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._before: dict[int, Any] = {}
+
+    def on_start(self, trainer: Trainer) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._heard)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def on_round(self, trainer: Trainer) -> None:
+        if self.interrupted:
+            trainer.stop_reason = "interrupted"
+
+    def on_close(self, trainer: Trainer) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+
+class JsonLog(Callback):
+    """One JSON object a line: step, seconds, rate, and every loss term.
+
+    After a resume the lines beyond the checkpoint are dropped, so that each step stands in the file once.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self._mark = (0, 0.0)
+
+    def on_start(self, trainer: Trainer) -> None:
+        if self.path.exists():
+            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _step(line) <= trainer.step]
+            atomic.write_text(self.path, "".join(f"{line}\n" for line in kept))
+        self._mark = (trainer.step, trainer.seconds)
+
+    def on_round(self, trainer: Trainer) -> None:
+        if trainer.step % self.every:
+            return
+        step, seconds = self._mark
+        rate = (trainer.step - step) * trainer.config.batch_size / max(trainer.seconds - seconds, 1e-9)
+        self._mark = (trainer.step, trainer.seconds)
+        self.write(trainer, {key: round(value.item(), 6) for key, value in trainer.losses.items()} | {"rate": rate})
+
+    def write(self, trainer: Trainer, values: dict[str, float]) -> None:
+        """Append one line."""
+        clean = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        line = {"step": trainer.step, "seconds": round(trainer.seconds, 3), **clean}
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+class TensorBoard(Callback):
+    """The same numbers as curves for TensorBoard (extra: curves)."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingExtra("Writing TensorBoard curves", "curves") from None
+        self.every = every
+        self._writer = SummaryWriter(str(folder))
+
+    def on_round(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            for key, value in trainer.losses.items():
+                self._writer.add_scalar(key, value.item(), trainer.step)
+
+    def on_close(self, trainer: Trainer) -> None:
+        self._writer.close()
+
+
+class Previews(Callback):
+    """Leaves a grid of pictures behind: always of the same latents, so that they make a film of the training."""
+
+    def __init__(self, folder: Path, every: int, count: int) -> None:
+        self.folder, self.every, self.count = folder, every, count
+        self._drawn = -1
+
+    def on_round(self, trainer: Trainer) -> None:
+        if self.every and trainer.step % self.every == 0:
+            self.draw(trainer)
+
+    def on_finish(self, trainer: Trainer) -> None:
+        if trainer.step != self._drawn:
+            self.draw(trainer)
+
+    def draw(self, trainer: Trainer) -> None:
+        """Write the picture of this round."""
+        with trainer.using() as model:
+            picture = preview(model, trainer.held_out(self.count)[0], self.count)
+        if picture is not None:
+            save_picture(self.folder / f"step-{trainer.step:08d}.png", picture)
+        self._drawn = trainer.step
+
+
+def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
+    """What there is to see of a model: its samples, or else pictures beside their reconstructions.
+
+    Args:
+        model: in evaluation mode.
+        held_out: [N, C, H, W] pictures in [-1, 1].
+        count: how many samples.
+
+    Returns:
+        A grid [H, W, C] uint8, or None for a model that has nothing to show.
+    """
+    can: Any = model
+    offers = capabilities(model)
+    if "samples" in offers:
+        classes = len(model.spec.classes)
+        labels = torch.arange(count) % classes if classes and getattr(model, "conditional", False) else None
+        return grid(to_uint8(can.sample(count, seed=0, labels=labels).cpu().numpy()))
+    if "reconstructs" in offers:
+        pairs = torch.stack([held_out, can.reconstruct(held_out)], 1).flatten(0, 1)
+        return grid(to_uint8(pairs.cpu().numpy()))
+    return None
+
+
+class Validation(Callback):
+    """Measures the model's own validation loss on held-out pictures, keeps the best round, and stops when it is done.
+
+    Args:
+        saver: keeps the best round; None only measures.
+        every: rounds between two measurements.
+        patience: stop after this many measurements in a row without a new best; 0 never does.
+        limit: at most so many held-out pictures.
+    """
+
+    def __init__(self, saver: Saver | None, every: int, patience: int, limit: int = 1024) -> None:
+        self.saver, self.every, self.patience, self.limit = saver, every, patience, limit
+        self.best = math.inf
+        self.waited = 0
+
+    def on_round(self, trainer: Trainer) -> None:
+        if not self.every or trainer.step % self.every:
+            return
+        loss = self.measure(trainer)
+        if loss is None:
+            return
+        trainer.losses["validation/loss"] = torch.tensor(loss)
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+            if self.saver is not None:
+                self.saver.save(trainer, again=True, best=True)
+        else:
+            self.waited += 1
+            if self.patience and self.waited >= self.patience:
+                trainer.stop_reason = f"{self.waited} validations in a row brought nothing better"
+
+    def measure(self, trainer: Trainer) -> float | None:
+        """The validation loss now, or None when the model has none or nothing is held out."""
+        if not len(trainer.pictures.splits["validation"]):
+            return None
+        pictures, labels = trainer.held_out(self.limit)
+        with trainer.using() as model:
+            draw = Draw(trainer.config.seed, ("validation",), trainer.device)
+            loss = model.validation_loss(Turn(pictures, labels, draw, trainer.step))
+        return None if loss is None else loss.item()
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best if math.isfinite(self.best) else None, "waited": self.waited}
+
+    def load(self, state: dict[str, Any]) -> None:
+        best = state.get("best")
+        self.best = math.inf if best is None else best
+        self.waited = state.get("waited", 0)
+
+
+def _step(line: str) -> float:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

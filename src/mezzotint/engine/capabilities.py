@@ -1,0 +1,112 @@
+"""What a model can do, as small protocols. A task asks for a capability, never for a type of model.
+
+Pictures are float32 [N, C, H, W] in [-1, 1]; latents are float32 [N, latent]; labels are int64 [N].
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from mezzotint.core.errors import CapabilityError
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws new pictures from noise."""
+
+    def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
+        """Latents [n, latent]; with truncation t < 1 no coordinate is further than 2t from the middle."""
+        ...
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The pictures of these latents (and classes, for a conditional model)."""
+        ...
+
+    def sample(self, n: int, seed: int = 0, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """`n` new pictures; the first k of them do not depend on n."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Turns pictures into latents."""
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents [N, latent] of the pictures."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Turns latents into pictures."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures of the latents."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Gives a picture back as the model sees it."""
+
+    def reconstruct(self, pictures: Tensor) -> Tensor:
+        """Pictures of the same shape."""
+        ...
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """Tells real pictures from generated ones."""
+
+    def discriminate(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Probability [N] in [0, 1] that each picture is real, calibrated on held-out pictures."""
+        ...
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """Gives (a bound on) the log-likelihood of pictures."""
+
+    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
+        """Nats [N]; `bits_per_dim` of the same model converts."""
+        ...
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        """Negative log-likelihood in bits for each pixel value of 0..255."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    protocol.__name__.lower(): protocol for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Scores)
+}
+
+
+def capabilities(model: object) -> list[str]:
+    """Names of what `model` (an instance or a class) can do, in the order of this file."""
+    return [name for name, protocol in CAPABILITIES.items() if _offers(model, protocol)]
+
+
+def require(model: object, name: str, task: str, *, others: list[str]) -> None:
+    """Check at a task's door that `model` can do what the task needs.
+
+    Args:
+        model: an instance.
+        name: a key of `CAPABILITIES`.
+        task: what is being done, for the message ("reconstruct").
+        others: names of models that would do.
+
+    Raises:
+        CapabilityError: it cannot.
+    """
+    if not _offers(model, CAPABILITIES[name]):
+        raise CapabilityError(
+            f'"{task}" needs a model that {name}, and {getattr(model, "name", "this one")} does not; '
+            f"these do: {', '.join(others) or 'none yet'}."
+        )
+
+
+def _offers(model: object, protocol: type) -> bool:
+    wanted = [key for key in protocol.__dict__ if not key.startswith("_")]
+    return all(callable(getattr(model, key, None)) for key in wanted)

@@ -1,0 +1,59 @@
+"""Which device and number format to use: found out, not guessed."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+
+import torch
+
+from mezzotint.core.errors import ConfigError
+
+
+def choose_device(wish: str) -> torch.device:
+    """The device a person asked for; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises:
+        ConfigError: that device is not on this machine.
+    """
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if wish == "auto":
+        return torch.device(available[0])
+    try:
+        device = torch.device(wish)
+    except RuntimeError:
+        raise ConfigError(f'"{wish}" is no device; this machine has: {", ".join(available)}.') from None
+    if device.type not in available:
+        raise ConfigError(f'There is no "{wish}" here; this machine has: {", ".join(available)}.')
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f'There is no "{wish}" here; this machine has {torch.cuda.device_count()} GPU(s).')
+    return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed natively (without it, it is only slower)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return False
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which losses are computed: bfloat16 where it is safe, float32 elsewhere."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def seed_torch(device: torch.device, seed: int) -> None:
+    """Seed what layers such as dropout draw from; `torch.manual_seed` visits every device and is slow."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -1,0 +1,31 @@
+"""From packed integer pictures to tensors on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_tensor(pictures: NDArray[Any], device: torch.device | str = "cpu", channels_last: bool = False) -> Tensor:
+    """Packed pictures as float32 [N, C, H, W] in [-1, 1].
+
+    The integers travel to the device and are scaled there. With `channels_last` the memory order stays that of the
+    packed array, so nothing is transposed.
+
+    Args:
+        pictures: [N, H, W, C] uint8 or uint16.
+    """
+    top = float(np.iinfo(pictures.dtype).max)
+    tensor = torch.from_numpy(pictures).to(device, non_blocking=True).permute(0, 3, 1, 2)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    floats = tensor.to(torch.float32, memory_format=layout)
+    return floats.mul_(2.0 / top).sub_(1.0)
+
+
+def to_labels(labels: NDArray[np.int64] | None, device: torch.device | str = "cpu") -> Tensor | None:
+    """Labels as an int64 tensor on the device."""
+    return None if labels is None else torch.from_numpy(labels).to(device, non_blocking=True)

@@ -1,0 +1,320 @@
+"""The training loop. There is one, and it knows phases, never models."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mezzotint.core import rng
+from mezzotint.core.errors import CheckpointError, TrainingError
+from mezzotint.data.batches import Batches
+from mezzotint.data.types import PictureSet
+from mezzotint.engine.callback import Callback
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import autocast, seed_torch
+from mezzotint.engine.draw import Draw
+from mezzotint.engine.ema import EMA
+from mezzotint.engine.feed import to_labels, to_tensor
+from mezzotint.engine.model import Model
+from mezzotint.engine.optim import build_optimizer, load_optimizer_tensors, lr_factor, optimizer_tensors
+from mezzotint.engine.parallel import Alone, Parallel
+from mezzotint.engine.phase import Phase, Terms, Turn
+
+
+class Player:
+    """A phase while it is being trained: its parameters, the others', and its optimiser."""
+
+    def __init__(self, phase: Phase, model: nn.Module) -> None:
+        self.phase = phase
+        self.parameters = phase.parameters()
+        own = {id(p) for p in self.parameters}
+        self.names = [name for name, p in model.named_parameters() if id(p) in own]
+        by_name = dict(model.named_parameters())
+        self.parameters = [by_name[name] for name in self.names]
+        self.others = [p for p in model.parameters() if id(p) not in own]
+        self.optimizer = build_optimizer(phase.optimizer, self.parameters)
+
+
+class Trainer:
+    """Plays rounds of a model's phases on a set of pictures.
+
+    Everything random in round k is a function of the seed and k, and the position in the data is a number, so
+    `tensors()` and `state()` are all there is to remember: restored, training goes on bit for bit.
+
+    Args:
+        model: what is trained; it is moved to `device`.
+        pictures: the whole set; the loop reads its train split.
+        config: how.
+        device: where; `precision` must be settled in `config` ("auto" counts as fp32 here).
+        parallel: the other processes, if any.
+        callbacks: called around rounds, in this order.
+        flip: mirror half of the training pictures.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        pictures: PictureSet,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        parallel: Parallel | None = None,
+        callbacks: Sequence[Callback] = (),
+        flip: bool = False,
+    ) -> None:
+        self.config, self.device = config, device
+        self.parallel = parallel or Alone()
+        self.callbacks = list(callbacks)
+        self.model = model.to(device)
+        if config.channels_last:
+            to_channels_last(model)
+        self.pictures = pictures
+        self.batches = Batches(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
+        self.players = [Player(phase, model) for phase in model.phases()]
+        self.ema = EMA(model, model.averaged, config.ema, config.ema_every) if config.ema and model.averaged else None
+        self.step = 0
+        self.examples = 0
+        self.seconds = 0.0
+        self.losses: dict[str, Tensor] = {}
+        self.stop_reason: str | None = None
+        self._lr = 1.0
+        self._batch: list[tuple[Tensor, Tensor | None]] = []
+        self._serial = 0
+        self._kept: tuple[Callable[[Turn], Any], Any] | None = None
+
+    # The loop ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train until the steps are done or a callback asks to stop.
+
+        Raises:
+            TrainingError: a loss is not a finite number; nothing was updated with it.
+        """
+        self.model.train()
+        for callback in self.callbacks:
+            callback.on_start(self)
+        started, before = time.perf_counter(), self.seconds
+        try:
+            while self.stop_reason is None and (self.config.steps is None or self.step < self.config.steps):
+                self.round()
+                self.seconds = before + time.perf_counter() - started
+                for callback in self.callbacks:
+                    callback.on_round(self)
+                if self.parallel.world > 1 and self.parallel.agree(self.stop_reason is not None):
+                    self.stop_reason = self.stop_reason or "another process stopped"
+            for callback in self.callbacks:
+                callback.on_finish(self)
+        finally:
+            for callback in self.callbacks:
+                callback.on_close(self)
+
+    def round(self) -> None:
+        """One round: every phase takes its turns."""
+        self._kept, self._serial = None, -1
+        factor = lr_factor(self.config, self.step)
+        if factor != self._lr:
+            self._set_lr(factor)
+        playing = [player for player in self.players if self.step % player.phase.every == 0]
+        for place, player in enumerate(playing):
+            following = playing[place + 1].phase.prepare if place + 1 < len(playing) else None
+            for turn in range(player.phase.repeat):
+                if turn > 0 or place == 0:
+                    self._next_batch()
+                last = turn == player.phase.repeat - 1
+                self._update(
+                    player, turn, hands_on=last and following is not None and following == player.phase.prepare
+                )
+        self.step += 1
+        if self.ema is not None:
+            self.ema.update(self.step)
+
+    def _update(self, player: Player, turn_number: int, hands_on: bool) -> None:
+        """One turn of one player: gradients for its own networks only, loss, finite check, backward, step."""
+        phase, accumulate = player.phase, self.config.accumulate
+        _allow(player.parameters, player.others)
+        player.optimizer.zero_grad(set_to_none=True)
+        for part, (pictures, labels) in enumerate(self._batch):
+            path = ("train", self.step, phase.name, turn_number)
+            seed_torch(self.device, rng.derive(self.config.seed, *path, part, self.parallel.rank))
+            turn = Turn(pictures, labels, self._draw(path, part), self.step)
+            with autocast(self.device, self.config.precision):
+                if phase.prepare is not None:
+                    turn.prepared = self._prepare(player, phase.prepare, turn, part, hands_on)
+                terms = phase.loss(turn)
+                total = torch.stack(tuple(terms.values())).sum() if len(terms) > 1 else next(iter(terms.values()))
+            if not math.isfinite(total.item()):
+                self._refuse(phase, terms)
+            (total / accumulate if accumulate > 1 else total).backward()
+        self.parallel.average(player.parameters)
+        if self.config.clip_norm:
+            norm = nn.utils.clip_grad_norm_(player.parameters, self.config.clip_norm)
+            if not math.isfinite(norm.item()):
+                raise TrainingError(
+                    f'The gradient of phase "{phase.name}" is not finite in step {self.step}; nothing was updated. '
+                    "A lower learning rate or --precision fp32 usually helps."
+                )
+        player.optimizer.step()
+        if phase.after is not None:
+            phase.after()
+        for key, value in (*terms.items(), *turn.notes.items()):
+            self.losses[f"{phase.name}/{key}"] = value.detach()
+
+    def _prepare(self, player: Player, prepare: Callable[[Turn], Any], turn: Turn, part: int, hands_on: bool) -> Any:
+        """The phase's prepared work, or the phase before's, when it did the same on the same batch."""
+        if self._kept is not None and self._kept[0] == prepare:
+            prepared = self._kept[1]
+            self._kept = None
+            return prepared
+        # Its own stream, named by the batch: computed again for the same batch it draws the same numbers.
+        own = Turn(turn.pictures, turn.labels, self._draw(("prepare", self.step, self._serial), part), self.step)
+        # Graphs of several parts would hold all their memory, which is what accumulation is there to avoid.
+        keep = hands_on and self.config.accumulate == 1
+        if keep:
+            _allow(player.others, ())
+        prepared = prepare(own)
+        if keep:
+            self._kept = (prepare, prepared)
+            _allow(player.parameters, player.others)
+        return prepared
+
+    def _next_batch(self) -> None:
+        """Read this process's share of the next batch, cut into `accumulate` parts."""
+        share = self.config.batch_size // self.parallel.world
+        size = share // self.config.accumulate
+        raw = self.batches.at(self.examples + self.parallel.rank * share, share)
+        pictures = to_tensor(raw.pictures, self.device, self.config.channels_last)
+        labels = to_labels(raw.labels, self.device)
+        self._batch = [
+            (pictures[i : i + size], None if labels is None else labels[i : i + size]) for i in range(0, share, size)
+        ]
+        self.examples += self.config.batch_size
+        self._serial += 1
+
+    def _draw(self, path: Sequence[str | int], part: int) -> Draw:
+        parts = self.config.accumulate
+        return Draw(self.config.seed, path, self.device, self.parallel.rank * parts + part, self.parallel.world * parts)
+
+    def _set_lr(self, factor: float) -> None:
+        self._lr = factor
+        for player in self.players:
+            for group in player.optimizer.param_groups:
+                group["lr"] = player.phase.optimizer.lr * factor
+
+    def _refuse(self, phase: Phase, terms: Terms) -> None:
+        bad = [name for name, value in terms.items() if not math.isfinite(value.item())] or ["their sum"]
+        raise TrainingError(
+            f'The term "{bad[0]}" of phase "{phase.name}" became {terms.get(bad[0], torch.tensor(math.nan)).item()} '
+            f"in step {self.step}; nothing was updated. A lower learning rate, --set train.clip_norm=1 or "
+            "--precision fp32 usually helps."
+        )
+
+    # Looking at it ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def using(self) -> Iterator[Model]:
+        """The model as it will be used: averaged weights, evaluation mode, no gradients."""
+        self.model.eval()
+        try:
+            with self.ema.applied() if self.ema is not None else nullcontext(), torch.no_grad():
+                yield self.model
+        finally:
+            self.model.train()
+
+    def held_out(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """Up to `n` pictures of the validation split; of the training split when there is none."""
+        rows = self.pictures.splits["validation"][:n]
+        if not len(rows):
+            rows = self.pictures.splits["train"][:n]
+        labels = None if self.pictures.labels is None else self.pictures.labels[rows]
+        pictures = to_tensor(self.pictures.pictures[rows], self.device, self.config.channels_last)
+        return pictures, to_labels(labels, self.device)
+
+    # What a checkpoint holds ------------------------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor that training depends on, by name."""
+        tensors = {f"model/{key}": value for key, value in self.model.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema/{key}": value for key, value in self.ema.tensors().items()}
+        for player in self.players:
+            found = optimizer_tensors(player.optimizer, player.names)
+            tensors |= {f"optimizer/{player.phase.name}/{key}": value for key, value in found.items()}
+        return tensors
+
+    def state(self) -> dict[str, Any]:
+        """Everything else, as JSON values."""
+        callbacks = {type(callback).__name__: callback.state() for callback in self.callbacks}
+        return {
+            "step": self.step,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "callbacks": {name: value for name, value in callbacks.items() if value},
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """The inverse of `tensors` and `state`.
+
+        Raises:
+            CheckpointError: they belong to another model or other settings.
+        """
+        load_model_tensors(self.model, _below("model/", tensors))
+        if self.ema is not None:
+            average = _below("ema/", tensors)
+            missing = self.ema.average.keys() - average.keys()
+            if missing:
+                raise CheckpointError(f"The checkpoint lacks the moving average of {sorted(missing)[0]}.")
+            self.ema.load(average)
+        for player in self.players:
+            found = _below(f"optimizer/{player.phase.name}/", tensors)
+            load_optimizer_tensors(player.optimizer, player.names, found)
+        self.step, self.examples, self.seconds = (
+            int(state["step"]),
+            int(state["examples"]),
+            float(state["seconds"]),
+        )
+        for callback in self.callbacks:
+            callback.load(state.get("callbacks", {}).get(type(callback).__name__, {}))
+
+
+def to_channels_last(model: nn.Module) -> None:
+    """Lay the weights of all convolutions out as [N, H, W, C] in memory."""
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def load_model_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy `tensors` into the model.
+
+    Raises:
+        CheckpointError: a name or a shape differs.
+    """
+    wanted = model.state_dict()
+    odd = sorted(wanted.keys() ^ tensors.keys())
+    if odd:
+        side = "lacks" if odd[0] in wanted else "has, and this model lacks,"
+        raise CheckpointError(f'The checkpoint {side} the weights "{odd[0]}"; it was made by another model.')
+    for key, value in wanted.items():
+        if value.shape != tensors[key].shape:
+            raise CheckpointError(
+                f'The weights "{key}" have shape {tuple(tensors[key].shape)} in the checkpoint and '
+                f"{tuple(value.shape)} in the model; it was made with other settings."
+            )
+        value.copy_(tensors[key])
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _allow(yes: Sequence[nn.Parameter], no: Sequence[nn.Parameter]) -> None:
+    for parameter in yes:
+        parameter.requires_grad_(True)
+    for parameter in no:
+        parameter.requires_grad_(False)

@@ -1,0 +1,147 @@
+"""What every model is: settings, networks, phases. A model is one file; this is all it must fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mezzotint.core.config import Config
+from mezzotint.core.errors import ConfigError
+from mezzotint.core.registry import Registry
+from mezzotint.engine.phase import Phase, Turn
+
+MODELS: Registry[type[Model]] = Registry("model", package="mezzotint.models", group="mezzotint.models")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a model comes from."""
+
+    authors: str
+    year: int
+    title: str
+    arxiv: str = ""
+
+    def __str__(self) -> str:
+        link = f", arXiv:{self.arxiv}" if self.arxiv else ""
+        return f'{self.authors} ({self.year}), "{self.title}"{link}'
+
+
+@dataclass(frozen=True)
+class PictureSpec:
+    """The shape of the pictures a model works on.
+
+    Attributes:
+        channels: 1 grey, 2 grey with alpha, 3 colour, 4 colour with alpha.
+        height, width: pixels.
+        classes: names of the classes; empty when the data has none.
+    """
+
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    @property
+    def values(self) -> int:
+        """How many numbers a picture is: C * H * W."""
+        return self.channels * self.height * self.width
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> PictureSpec:
+        """The inverse of `to_json`."""
+        return cls(value["channels"], value["height"], value["width"], tuple(value["classes"]))
+
+
+class Model(nn.Module):
+    """The base of all models.
+
+    A subclass sets the class attributes, builds its networks in `__init__`, and returns its `phases`. What it can
+    do beyond training it says by having the methods of `mezzotint.engine.capabilities`.
+
+    Args:
+        config: the model's own settings.
+        spec: the shape of the pictures.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[Paper]
+    Config: ClassVar[type[Config]]
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
+
+    def __init__(self, config: Any, spec: PictureSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The turns of one round of training, in order."""
+        raise NotImplementedError
+
+    def validation_loss(self, turn: Turn) -> Tensor | None:
+        """A number (0-dim) on held-out pictures that is smaller for a better model, or None."""
+        return None
+
+    def finish(self, held_out: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Called when training ends; `held_out(n)` gives up to n pictures (and labels) never trained on."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    def check_labels(self, n: int, labels: Tensor | None) -> Tensor | None:
+        """`labels` on the model's device, checked against the model's classes.
+
+        Raises:
+            ConfigError: there are not n of them, or one names no class.
+        """
+        if labels is None:
+            return None
+        labels = torch.as_tensor(labels, dtype=torch.int64, device=self.device)
+        if labels.shape != (n,):
+            raise ConfigError(f"{n} pictures need {n} labels; got an array of shape {tuple(labels.shape)}.")
+        if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(self.spec.classes)):
+            raise ConfigError(f"Labels of this model go from 0 to {len(self.spec.classes) - 1}.")
+        return labels
+
+
+M = TypeVar("M", bound=type[Model])
+
+
+def register(cls: M) -> M:
+    """Class decorator: make a model known by its `name`.
+
+    Raises:
+        ConfigError: the name is taken.
+    """
+    MODELS.add(cls.name, cls)
+    return cls
+
+
+def build(name: str, settings: dict[str, Any], spec: PictureSpec, seed: int = 0) -> Model:
+    """Make a fresh model. The same seed gives the same weights, and the caller's random state is left alone.
+
+    Raises:
+        ConfigError: no such model, or a setting is wrong.
+    """
+    cls = MODELS.get(name)
+    config = cls.Config.build(settings, "model")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(config, spec)

@@ -1,0 +1,74 @@
+"""What models with a Gaussian latent vector share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mezzotint.core import rng
+from mezzotint.core.errors import ConfigError
+from mezzotint.engine.model import Model
+
+_CHUNK = 256
+
+
+class GaussianLatent(Model):
+    """A model that makes pictures from latents z ~ N(0, I); gives it `latent` and `sample`.
+
+    The subclass sets `latent_size` and has `generate`.
+    """
+
+    latent_size: int
+    conditional: bool = False
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
+        raise NotImplementedError
+
+    def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
+        """Latents [n, latent] from the standard normal; row k does not depend on n.
+
+        Args:
+            n: how many.
+            seed: the same seed gives the same latents.
+            truncation: 1 leaves them alone; t < 1 draws from the normal cut off at 2t, which trades variety for
+                typical pictures.
+
+        Raises:
+            ConfigError: truncation is not in (0, 1].
+        """
+        if not 0 < truncation <= 1:
+            raise ConfigError(f"truncation goes from just above 0 to 1; got {truncation}.")
+        values = rng.normal((n, self.latent_size), seed, "latent")
+        if truncation < 1:
+            from scipy.stats import norm  # slow to import, and rarely wanted
+
+            bound = 2 * truncation
+            low, high = norm.cdf(-bound), norm.cdf(bound)
+            values = norm.ppf(low + norm.cdf(values.astype(np.float64)) * (high - low)).astype(np.float32)
+        return torch.from_numpy(values).to(self.device)
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """`n` new pictures [n, C, H, W] in [-1, 1]; the first k of them do not depend on n.
+
+        Args:
+            n: how many.
+            seed: the same seed gives the same pictures.
+            labels: class indices [n] for a conditional model; drawn evenly when left out.
+            truncation: see `latent`.
+        """
+        if n < 0:
+            raise ConfigError(f"Cannot draw {n} pictures; give a number from 0.")
+        latents = self.latent(n, seed, truncation)
+        labels = self.check_labels(n, labels)
+        if labels is None and self.conditional:
+            labels = torch.arange(n, device=self.device) % len(self.spec.classes)
+        if not n:
+            return torch.empty(0, *self.spec.shape, device=self.device)
+        parts = [
+            self.generate(latents[i : i + _CHUNK], None if labels is None else labels[i : i + _CHUNK])
+            for i in range(0, n, _CHUNK)
+        ]
+        return torch.cat(parts)

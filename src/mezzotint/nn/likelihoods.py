@@ -1,0 +1,60 @@
+"""Log-likelihoods of pictures under what a decoder says of them. Pictures x are in [-1, 1]; results are nats [N]."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEVELS = 256
+"""Discretised likelihoods count the 8-bit grey levels; their half width in [-1, 1] is 1 / 255."""
+
+
+def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
+    """Each value is a coin whose probability of white is sigmoid(logits); greys count as that share of white.
+
+    Args:
+        logits, x: [N, ...].
+    """
+    target = x.add(1).mul_(0.5)
+    return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).sum(1)
+
+
+def gaussian(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
+    """Density of independent normals on the scale of [-1, 1].
+
+    Args:
+        mean, x: [N, ...].
+        log_scale: log of the standard deviation, broadcast to x.
+    """
+    square = (x - mean).square() * torch.exp(-2 * log_scale)
+    return -(0.5 * square + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+
+
+def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
+    """Probability that a logistic variable falls into the grey level of x (Salimans et al. 2017, eq. 2).
+
+    The levels at the ends take all that lies beyond them, so the 256 probabilities add up to one.
+
+    Args:
+        mean, log_scale, x: [N, ...].
+    """
+    half = 1 / (LEVELS - 1)
+    scale = torch.exp(-log_scale)
+    upper = scale * (x - mean + half)
+    lower = scale * (x - mean - half)
+    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - e^(l-u)): stable however narrow or far away the level is.
+    middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * scale))
+    inner = torch.where(x > 1 - half, F.logsigmoid(-lower), middle)
+    return torch.where(x < -1 + half, F.logsigmoid(upper), inner).flatten(1).sum(1)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats [N] (Kingma and Welling 2014, appendix B).
+
+    Args:
+        mean, log_variance: [N, latent].
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
