@@ -6,4 +6,41 @@ Example:
     '0.1.0'
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mezzotint.core.errors import MezzotintError as MezzotintError
+    from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.run import Run as Run
+    from mezzotint.tasks.run import load as load
+    from mezzotint.tasks.train import resume as resume
+    from mezzotint.tasks.train import train as train
+
+# Imported when first used, so that `import mezzotint` costs no torch.
+_LAZY = {
+    "MezzotintError": "mezzotint.core.errors",
+    "Run": "mezzotint.tasks.run",
+    "load": "mezzotint.tasks.run",
+    "open_pictures": "mezzotint.data.open",
+    "resume": "mezzotint.tasks.train",
+    "train": "mezzotint.tasks.train",
+}
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'mezzotint' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -105,20 +105,11 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     header = _read_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            # Copies, because what the library gives is mapped from the file: were the file cut short later, the
-            # next use of the tensor would end the process with a bus error.
-            tensors = {name: file.get_tensor(name).clone() for name in header}
+            return {name: _checked(name, file.get_tensor(name), entry) for name, entry in header.items()}
     except MemoryError:
         raise
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read as safetensors: {_one_line(error)}.") from error
-    for name, tensor in tensors.items():
-        expected = _DTYPES[header[name]["dtype"]], tuple(header[name]["shape"])
-        if (tensor.dtype, tuple(tensor.shape)) != expected:
-            _refuse(path, f"the tensor {name!r:.80} is not what the header says")
-        if tensor.dtype == torch.bool and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
-            _refuse(path, f"the tensor {name!r:.80} holds truth values other than 0 and 1")
-    return tensors
 
 
 def load_json(data: bytes) -> Any:
@@ -166,6 +157,16 @@ def _check_writable(name: str, tensor: Tensor) -> None:
         raise ValueError(f'The tensor "{name}" is {tensor.dtype}, which safetensors cannot hold.')
     if tensor.layout != torch.strided or tensor.device.type == "meta":
         raise ValueError(f'The tensor "{name}" is not a dense tensor with numbers in it.')
+
+
+def _checked(name: str, tensor: Tensor, entry: dict[str, Any]) -> Tensor:
+    """A copy, because what the library gives is mapped from the file: were the file cut short later, the next
+    use of the tensor would end the process with a bus error."""
+    if (tensor.dtype, list(tensor.shape)) != (_DTYPES[entry["dtype"]], entry["shape"]):
+        raise ValueError(f"the tensor {name!r:.80} is not what the header says")
+    if tensor.dtype == torch.bool and tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
+        raise ValueError(f"the tensor {name!r:.80} holds truth values other than 0 and 1")
+    return tensor.clone()
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

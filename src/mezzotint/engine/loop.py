@@ -108,6 +108,8 @@ class Trainer:
                     callback.on_round(self)
                 if self.parallel.world > 1 and self.parallel.agree(self.stop_reason is not None):
                     self.stop_reason = self.stop_reason or "another process stopped"
+            with self.using() as model:
+                model.finish(self.held_out)
             for callback in self.callbacks:
                 callback.on_finish(self)
         finally:

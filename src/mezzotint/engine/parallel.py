@@ -16,6 +16,8 @@ class Parallel(Protocol):
 
     rank: int
     world: int
+    device: torch.device | None
+    """The device this process was given; None leaves the choice to the settings."""
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace every gradient by its mean over the processes."""
@@ -35,6 +37,7 @@ class Alone:
 
     rank = 0
     world = 1
+    device: torch.device | None = None
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
         return
@@ -53,6 +56,7 @@ class Together:
         self._fabric = fabric
         self.rank: int = fabric.global_rank
         self.world: int = fabric.world_size
+        self.device: torch.device | None = fabric.device
 
     def average(self, parameters: Sequence[nn.Parameter]) -> None:
         # One flat message per phase instead of one per parameter. DistributedDataParallel is not used: it hooks

@@ -1,0 +1,124 @@
+"""What a training will cost, found out by doing a little of it on a copy of the model."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from mezzotint.data.types import PictureSet
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import has_bf16
+from mezzotint.engine.loop import Trainer
+from mezzotint.engine.model import Model
+
+_WORTH = 0.95  # bf16 must be at least this much faster to be worth its rounding
+_SETTLED = 20  # steps; shorter runs are not worth measuring
+_REPAYS = 20 * 60  # seconds; compiling takes half a minute and gains some percent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will cost.
+
+    Attributes:
+        parameters: network -> how many numbers it learns.
+        flops: floating-point operations of one round (a multiply-add counts as two).
+        seconds: measured time of one round.
+        memory: bytes that training needs beside the program itself: weights, gradients, optimiser, activations.
+        precision: the number format chosen.
+    """
+
+    parameters: dict[str, int]
+    flops: int
+    seconds: float
+    memory: int
+    precision: str
+
+
+def time_round(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device, rounds: int = 3) -> float:
+    """Seconds for one round of training, measured on a copy; the first, slower round does not count."""
+    trainer = Trainer(copy.deepcopy(model), pictures, config, device)
+    trainer.model.train()
+    times = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        trainer.round()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device) -> tuple[TrainConfig, str]:
+    """Settle `precision="auto"` by timing both formats on this very model, and `compile="auto"` by the run's length.
+
+    Returns:
+        The settled configuration, and a sentence that says why.
+    """
+    config, why, seconds = _precision(model, pictures, config, device)
+    if config.compile == "auto":
+        length = min(
+            config.minutes * 60 if config.minutes is not None else math.inf,
+            config.steps * (seconds or time_round(model, pictures, _alone(config), device))
+            if config.steps
+            else math.inf,
+        )
+        config = config.changed(compile="on" if length > _REPAYS else "off")
+        why += f" Compiling: {config.compile}, the run takes about {length / 60:.0f} minutes."
+    return config, why
+
+
+def _precision(
+    model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device
+) -> tuple[TrainConfig, str, float | None]:
+    if config.precision != "auto":
+        return config, f"Precision {config.precision}, as asked.", None
+    if not has_bf16(device):
+        return config.changed(precision="fp32"), f"Precision fp32: {device.type} here has no native bfloat16.", None
+    if config.steps is not None and config.steps < _SETTLED:
+        return config.changed(precision="fp32"), "Precision fp32: too short a run to measure.", None
+    seconds = {
+        name: time_round(model, pictures, _alone(config).changed(precision=name), device) for name in ("fp32", "bf16")
+    }
+    best = "bf16" if seconds["bf16"] < _WORTH * seconds["fp32"] else "fp32"
+    said = ", ".join(f"{name} {value * 1000:.3g} ms" for name, value in seconds.items())
+    return config.changed(precision=best), f"Precision {best}: measured {said} a step.", seconds[best]
+
+
+def _alone(config: TrainConfig) -> TrainConfig:
+    return config.changed(processes=1, accumulate=1)
+
+
+def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device) -> Plan:
+    """Measure one round on a copy of the model. `config.precision` must be settled."""
+    seconds = time_round(model, pictures, config.changed(processes=1), device, rounds=2)
+    trainer = Trainer(copy.deepcopy(model), pictures, config.changed(processes=1), device)
+    trainer.model.train()
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda tensor: tensor):
+        trainer.round()
+    weights = {id(p): p.numel() * p.element_size() for p in trainer.model.parameters()}
+    state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
+    gradients = max(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
+    activations = sum(size for pointer, size in saved.items() if pointer not in weights)
+    networks = {name: sum(p.numel() for p in net.parameters()) for name, net in model.named_children()}
+    return Plan(
+        {name: count for name, count in networks.items() if count},
+        counter.get_total_flops(),
+        seconds,
+        state + gradients + activations,
+        config.precision,
+    )

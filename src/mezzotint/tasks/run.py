@@ -1,0 +1,76 @@
+"""A trained model with all that belongs to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from mezzotint.core.errors import CheckpointError
+from mezzotint.engine.checkpoint import Checkpoint
+from mezzotint.engine.device import choose_device
+from mezzotint.engine.folder import RunFolder
+from mezzotint.engine.loop import load_model_tensors
+from mezzotint.engine.recipe import Recipe
+
+Which = Literal["latest", "best"] | int
+
+
+class Run:
+    """A run folder, opened.
+
+    Attributes:
+        path: the folder.
+        recipe: what was asked for.
+        model: the trained model in evaluation mode, with averaged weights where the run keeps them. What it can do is
+            what its class offers: `sample`, `encode`, `reconstruct`, `discriminate` ...
+        step: the round its weights are of.
+        seconds: how long training took until then.
+        warnings: sentences about what was found on opening (a damaged checkpoint passed over).
+
+    Example:
+        >>> import mezzotint as mz, tempfile
+        >>> run = mz.train("vae", "digits", steps=2, out=tempfile.mkdtemp() + "/a", quiet=True)
+        >>> tuple(run.model.sample(4, seed=3).shape)
+        (4, 1, 8, 8)
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.step = checkpoint.step
+        self.seconds = float(checkpoint.state.get("seconds", 0.0))
+        self.warnings = checkpoint.warnings
+        weights = {k.removeprefix("model/"): v for k, v in checkpoint.tensors.items() if k.startswith("model/")}
+        weights |= {k.removeprefix("ema/"): v for k, v in checkpoint.tensors.items() if k.startswith("ema/")}
+        # Any: a model offers what its capabilities say, beyond what the base class declares
+        self.model: Any = recipe.build()
+        load_model_tensors(self.model, weights)
+        self.model.to(device).eval().requires_grad_(False)
+
+    def resume(self, **settings: Any) -> Run:
+        """Train on; `settings` are those of `mezzotint.resume`, such as steps=20000."""
+        from mezzotint.tasks.train import resume
+
+        return resume(self.path, **settings)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, model={self.recipe.name!r}, step={self.step})"
+
+
+def load(path: str | Path, which: Which = "latest", device: str = "auto") -> Run:
+    """Open a run folder. Nothing in it can execute code.
+
+    Args:
+        path: the folder a training was told to write to.
+        which: the latest checkpoint, the one with the best validation, or that of a step.
+        device: where the model is put.
+
+    Raises:
+        CheckpointError: it is not a run folder, holds no whole checkpoint, or not the one asked for.
+    """
+    folder, recipe = RunFolder.open(Path(path))
+    if not folder.store.steps():
+        raise CheckpointError(f"{path} holds no checkpoint yet; train it with mezzotint train --resume {path}.")
+    return Run(folder.path, recipe, folder.store.load(which), choose_device(device))

@@ -1,0 +1,289 @@
+"""Training, from a person's words to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mezzotint.core.config import merge, read_file
+from mezzotint.core.errors import CheckpointError, ConfigError, Interrupted, suggest
+from mezzotint.data.open import open_pictures
+from mezzotint.data.types import DataConfig, PictureSet
+from mezzotint.engine.callback import Callback
+from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import choose_device
+from mezzotint.engine.folder import RunFolder, next_free
+from mezzotint.engine.loop import Trainer
+from mezzotint.engine.model import MODELS, Model, PictureSpec, build
+from mezzotint.engine.parallel import Parallel, launch
+from mezzotint.engine.plan import Plan, plan
+from mezzotint.engine.plan import settle as measure
+from mezzotint.engine.progress import ProgressBar
+from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.tasks.card import write_card
+from mezzotint.tasks.run import Run, load
+
+SECTIONS: dict[str, type] = {"data": DataConfig, "train": TrainConfig}
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that is settled but not begun.
+
+    Attributes:
+        recipe: all settings, resolved; the precision is no longer "auto" once `settle` has run.
+        pictures: the opened set.
+        model: fresh, with its first weights.
+        device: where it will train.
+    """
+
+    recipe: Recipe
+    pictures: PictureSet
+    model: Model
+    device: torch.device
+
+
+def prepare(
+    model: str,
+    source: Any,
+    *,
+    config: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Resolve settings, open the pictures and build the model; nothing is written.
+
+    Args:
+        model: a registered name.
+        source: a folder, file or named set; or an array [N, H, W, C] uint8.
+        config: a .json or .toml file with sections model, data and train.
+        settings: the same sections; they win over the file.
+        progress: called with (done, all) while pictures are decoded.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        DataError: the pictures cannot be used.
+    """
+    cls = MODELS.get(model)
+    sections = merge(read_file(Path(config)) if config else {}, settings or {})
+    for name in sections:
+        if name not in (*SECTIONS, "model"):
+            raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
+    data = DataConfig.build(sections.get("data", {}), "data")
+    train = TrainConfig.build(_sane(sections.get("train", {})), "train")
+    model_config = cls.Config.build(sections.get("model", {}), "model")
+    device = choose_device(train.device)
+    pictures = open_pictures(source, data, progress=progress)
+    classes = pictures.classes if pictures.labels is not None else ()
+    spec = PictureSpec(*pictures.shape, classes)
+    recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
+    built = build(model, model_config.to_json(), spec, train.seed)
+    _check_labels(built, pictures)
+    return Prepared(recipe, pictures, built, device)
+
+
+def _sane(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Minutes alone mean: as many steps as fit."""
+    result = dict(values)
+    if result.get("minutes") is not None and "steps" not in result:
+        result["steps"] = None
+    return result
+
+
+def _check_labels(model: Model, pictures: PictureSet) -> None:
+    if getattr(model, "conditional", False) and pictures.labels is not None and bool((pictures.labels < 0).any()):
+        missing = int((pictures.labels < 0).sum())
+        raise ConfigError(
+            f"A conditional model needs a class for every picture, and {missing} of {pictures.source} have none; "
+            "label them or take them out."
+        )
+
+
+def settle(prepared: Prepared) -> tuple[Prepared, str]:
+    """Settle what is "auto" by measurement; returns the settled training and the reasons in words."""
+    train, why = measure(prepared.model, prepared.pictures, prepared.recipe.train, prepared.device)
+    return replace(prepared, recipe=replace(prepared.recipe, train=train)), why
+
+
+def predict(prepared: Prepared) -> Plan:
+    """What the training will cost; see `mezzotint.engine.plan.plan`."""
+    return plan(prepared.model, prepared.pictures, prepared.recipe.train, prepared.device)
+
+
+def train(
+    model: str,
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    size: int | tuple[int, int] | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    quiet: bool = False,
+    tell: Tell | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model on pictures and return the run.
+
+    Args:
+        model: a registered name, such as "dcgan" or "vae".
+        source: a folder, zip, tar, npz, idx or CIFAR file, a named set ("digits", "mnist"), or an array [N, H, W, C]
+            uint8.
+        out: the run folder to make; runs/<model>-<source> when left out.
+        size: height and width in pixels; needed unless all pictures have one size.
+        config: a .json or .toml file with sections model, data and train.
+        settings: the same sections as values; they win over the file.
+        quiet: no progress bar.
+        tell: called with sentences a person should read; printed when left out, unless quiet.
+        options: any setting of `TrainConfig`: steps, minutes, batch_size, seed, device, precision ...
+
+    Raises:
+        ConfigError, DataError: something given is wrong.
+        Interrupted: stopped by Ctrl-C or SIGTERM; a resumable checkpoint is left.
+        TrainingError: a loss became infinite, or the disk failed.
+
+    Example:
+        >>> import mezzotint as mz, tempfile
+        >>> run = mz.train("dcgan", "digits", steps=2, out=tempfile.mkdtemp() + "/a", quiet=True)
+        >>> run.step
+        2
+    """
+    tell = tell or ((lambda text: None) if quiet else print)
+    asked = {"train": options, "data": {} if size is None else {"size": size}}
+    prepared = prepare(model, source, config=config, settings=merge(settings or {}, asked))
+    for note in prepared.pictures.notes:
+        tell(note)
+    if prepared.pictures.bad:
+        tell(f"{len(prepared.pictures.bad)} files were left out; mezzotint data check lists them.")
+    prepared, why = settle(prepared)
+    tell(why)
+    path = Path(out) if out is not None else next_free(Path("runs"), f"{model}-{_stem(prepared.pictures.source)}")
+    RunFolder.create(path, prepared.recipe)
+    return _go(path, prepared, quiet)
+
+
+def resume(
+    path: str | Path,
+    *,
+    source: Any = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    quiet: bool = False,
+    tell: Tell | None = None,
+    **options: Any,
+) -> Run:
+    """Go on exactly where a run stopped.
+
+    Args:
+        path: the run folder.
+        source: where the pictures are now, if they have moved; they must be the same pictures.
+        steps: rounds in all, earlier ones counted.
+        minutes: minutes in all, earlier ones counted.
+        quiet, tell: as in `train`.
+        options: other settings of `TrainConfig` to change; training is then no longer bit for bit what it would be.
+
+    Raises:
+        CheckpointError: the folder holds no run, or the pictures are others than those trained on.
+    """
+    tell = tell or ((lambda text: None) if quiet else print)
+    folder, recipe = RunFolder.open(Path(path))
+    changes = dict(options)
+    if steps is not None or minutes is not None:
+        # The schedule's end was settled when the run began; a longer run does not bend what lies behind it.
+        changes |= {"steps": steps, "minutes": minutes}
+        changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
+    recipe = recipe.with_train(**changes)
+    pictures = open_pictures(source if source is not None else recipe.summary.source, recipe.data)
+    if pictures.fingerprint != recipe.summary.fingerprint:
+        raise CheckpointError(
+            f"{pictures.source} no longer holds the pictures that {path} was trained on, so it cannot go on exactly; "
+            "restore them, or name their new place, or start a new run."
+        )
+    if folder.store.steps():
+        at = folder.store.load("latest")
+        for warning in at.warnings:
+            tell(warning)
+        if recipe.train.steps is not None and at.step >= recipe.train.steps:
+            tell(f"{path} has done its {at.step} steps already; ask for more with --steps.")
+            return load(path)
+    folder.write(recipe)
+    return _go(folder.path, Prepared(recipe, pictures, recipe.build(), choose_device(recipe.train.device)), quiet)
+
+
+def _go(path: Path, prepared: Prepared, quiet: bool) -> Run:
+    processes = prepared.recipe.train.processes
+    work = partial(_work, path, prepared if processes == 1 else prepared.recipe, quiet)
+    launch(processes, prepared.device.type, work)
+    run = load(path, device=str(prepared.device))
+    write_card(run, prepared.pictures)
+    return run
+
+
+def _work(path: Path, given: Prepared | Recipe, quiet: bool, parallel: Parallel) -> None:
+    """What every process does. In several, each opens the pictures (from the cache) and builds the model itself."""
+    if isinstance(given, Recipe):
+        pictures = open_pictures(given.summary.source, given.data)
+        given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
+    folder = RunFolder(path, given.recipe.train.keep)
+    interrupts = Interrupts()
+    callbacks = _callbacks(folder, given.recipe, quiet, interrupts, main=parallel.rank == 0)
+    trainer = Trainer(
+        given.model,
+        given.pictures,
+        given.recipe.train,
+        given.device,
+        parallel=parallel,
+        callbacks=callbacks,
+        flip=given.recipe.data.flip,
+    )
+    if folder.store.steps():
+        checkpoint = folder.store.load("latest")
+        trainer.restore(checkpoint.tensors, checkpoint.state)
+    if given.recipe.train.compile == "on":
+        compile_networks(trainer.model)
+    trainer.run()
+    parallel.barrier()
+    if interrupts.interrupted:
+        raise Interrupted(
+            f"Stopped after step {trainer.step}; nothing is lost. Go on with mezzotint train --resume {path}."
+        )
+
+
+def compile_networks(model: Model) -> None:
+    """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward."""
+    for _, network in model.named_children():
+        with contextlib.suppress(NotImplementedError):  # containers without a forward
+            network.compile(dynamic=False)
+
+
+def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Interrupts, main: bool) -> list[Callback]:
+    train = recipe.train
+    always: list[Callback] = [interrupts]
+    if train.minutes is not None:
+        always.append(TimeBudget(train.minutes))
+    if not main:
+        return always
+    saver = Saver(folder.store, train.save_every, train.save_minutes)
+    mine: list[Callback] = [
+        Validation(saver, train.validate_every, train.patience),
+        JsonLog(folder.log, train.log_every),
+        Previews(folder.pictures, train.preview_every, train.preview_count),
+        saver,
+    ]
+    if train.tensorboard:
+        mine.append(TensorBoard(folder.path / "tensorboard", train.log_every))
+    if not quiet:
+        mine.append(ProgressBar(recipe.name))
+    return [*mine, *always]
+
+
+def _stem(source: str) -> str:
+    name = Path(source).resolve().name if Path(source).exists() else source
+    return name.split(".")[0] or "pictures"
