@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -81,6 +81,8 @@ class Model(nn.Module):
     summary: ClassVar[str]
     paper: ClassVar[Paper]
     Config: ClassVar[type[Config]]
+    tiny: ClassVar[Mapping[str, Any]] = {}
+    """Settings that make the model small enough for tests."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

@@ -64,12 +64,10 @@ def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torc
     """
     config, why, seconds = _precision(model, pictures, config, device)
     if config.compile == "auto":
-        length = min(
-            config.minutes * 60 if config.minutes is not None else math.inf,
-            config.steps * (seconds or time_round(model, pictures, _alone(config), device))
-            if config.steps
-            else math.inf,
-        )
+        length = config.minutes * 60 if config.minutes is not None else math.inf
+        if config.steps is not None:
+            seconds = seconds or time_round(model, pictures, _alone(config), device)
+            length = min(length, config.steps * seconds)
         config = config.changed(compile="on" if length > _REPAYS else "off")
         why += f" Compiling: {config.compile}, the run takes about {length / 60:.0f} minutes."
     return config, why

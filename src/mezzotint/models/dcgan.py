@@ -135,6 +135,7 @@ class DCGAN(GaussianLatent):
         "1511.06434",
     )
     Config = DCGANConfig
+    tiny = {"latent": 8, "width": 8, "discriminator_width": 8}
     averaged = ("generator",)
     config: DCGANConfig
     calibration: Tensor

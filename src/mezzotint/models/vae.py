@@ -133,6 +133,7 @@ class VAE(GaussianLatent):
     summary = "Variational autoencoder: encodes, reconstructs, interpolates, samples, and bounds the likelihood."
     paper = Paper("Kingma, Welling", 2014, "Auto-Encoding Variational Bayes", "1312.6114")
     Config = VAEConfig
+    tiny = {"latent": 4, "width": 8, "hidden": (16,)}
     averaged = ("encoder", "decoder", "scale")
     config: VAEConfig
 

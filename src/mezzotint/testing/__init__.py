@@ -1,1 +1,35 @@
-"""The public contract suite for models."""
+"""The contract that every model keeps, as checks anyone can run on a model of their own.
+
+Example:
+    >>> from mezzotint.engine.model import MODELS
+    >>> from mezzotint.testing import check_model
+    >>> check_model(MODELS.get("vae"), only="shapes")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mezzotint.engine.model import Model
+from mezzotint.testing._checks import CHECKS, Check
+
+__all__ = ["CHECKS", "Check", "check_model"]
+
+
+def check_model(cls: type[Model], only: str | None = None, tell: Callable[[str], None] | None = None) -> None:
+    """Check that a model keeps the contract of the house.
+
+    Args:
+        cls: the model's class; it need not be registered.
+        only: run just the check of this name (see `CHECKS`).
+        tell: called with the name of each check before it runs.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which.
+        KeyError: `only` names no check.
+    """
+    checks = CHECKS if only is None else {only: CHECKS[only]}
+    for name, check in checks.items():
+        if tell is not None:
+            tell(name)
+        check(cls)

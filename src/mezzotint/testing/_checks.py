@@ -1,0 +1,322 @@
+"""The checks themselves. Each takes a model's class and raises AssertionError when a promise is broken."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mezzotint.core.config import describe
+from mezzotint.core.errors import ConfigError, TrainingError
+from mezzotint.data.types import DataConfig
+from mezzotint.engine.capabilities import capabilities
+from mezzotint.engine.checkpoint import CheckpointStore
+from mezzotint.engine.loop import Trainer
+from mezzotint.engine.model import Model
+from mezzotint.engine.phase import Phase, Terms, Turn
+from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, spec_of, tiny_model
+
+Check = Callable[[type[Model]], None]
+CHECKS: dict[str, Check] = {}
+
+
+def check(function: Check) -> Check:
+    """Add a check to `CHECKS` under its name without "check_"."""
+    CHECKS[function.__name__.removeprefix("check_")] = function
+    return function
+
+
+@check
+def check_declaration(cls: type[Model]) -> None:
+    """It has a name, a summary, a paper, and a help text for every setting; unknown settings are refused."""
+    assert cls.name == cls.name.lower(), f"{cls.__name__}.name must be lower case"
+    assert cls.summary.endswith("."), f"{cls.__name__}.summary must be a sentence"
+    assert str(cls.paper), f"{cls.__name__} must name its paper"
+    assert cls.__doc__, f"{cls.__name__} needs a docstring"
+    for option in describe(cls.Config):
+        assert option.help, f"{cls.name}: the setting {option.name} has no help text"
+    unknown = _refusal(ConfigError, lambda: cls.Config.build({"no_such_setting": 1}, "model"))
+    assert unknown, f"{cls.name} accepts unknown settings"
+
+
+@check
+def check_defaults(cls: type[Model]) -> None:
+    """It can be made with its default settings, and its phases have different names and parameters to move."""
+    model = cls(cls.Config(), spec_of(make_pictures()))
+    names = [phase.name for phase in model.phases()]
+    assert len(set(names)) == len(names), f"{cls.name}: two phases have one name"
+    assert all(phase.parameters() for phase in model.phases()), f"{cls.name}: a phase has nothing to move"
+    for name in cls.averaged:
+        assert hasattr(model, name), f"{cls.name}.averaged names {name}, which it has not"
+
+
+@check
+def check_shapes(cls: type[Model]) -> None:
+    """It trains and stays finite on square and other shapes, odd ones too, with one, three and four channels."""
+    for channels, height, width in ((1, 8, 8), (3, 16, 16), (4, 16, 24), (1, 13, 9), (3, 28, 28)):
+        trainer = make_trainer(cls, make_pictures(channels, height, width))
+        for _ in range(3):
+            trainer.round()
+        for name, value in trainer.tensors().items():
+            assert not value.is_floating_point() or bool(torch.isfinite(value).all()), f"{cls.name}: {name} not finite"
+
+
+@check
+def check_batch_of_one(cls: type[Model]) -> None:
+    """It trains on a batch of one picture."""
+    trainer = make_trainer(cls, make_pictures(), batch_size=1)
+    trainer.round()
+    assert all(bool(torch.isfinite(value)) for value in trainer.losses.values())
+
+
+@check
+def check_gradients(cls: type[Model]) -> None:
+    """In each phase every parameter of its own networks gets a gradient and moves, and no other does."""
+    trainer = make_trainer(cls, make_pictures())
+    for player in trainer.players:
+        _watch(cls, trainer, player)
+    for _ in range(max(player.phase.every for player in trainer.players)):
+        trainer.round()
+
+
+def _watch(cls: type[Model], trainer: Trainer, player: Any) -> None:
+    update = player.optimizer.step
+    named = dict(trainer.model.named_parameters())
+
+    def watched() -> None:
+        gradients = {}
+        for name in player.names:
+            gradient = named[name].grad
+            assert gradient is not None, f"{cls.name}: {name} gets no gradient in its phase {player.phase.name}"
+            assert bool(torch.isfinite(gradient).all()), f"{cls.name}: the gradient of {name} is not finite"
+            gradients[name] = gradient
+        before = {name: value.detach().clone() for name, value in named.items()}
+        update()
+        for name, value in named.items():
+            moved = not torch.equal(before[name], value.detach())
+            if name in player.names:
+                assert moved or not bool(gradients[name].any()), f"{cls.name}: {name} did not move in its phase"
+            else:
+                assert not moved, f"{cls.name}: {name} moved in the phase {player.phase.name}, which is not its own"
+
+    player.optimizer.step = watched
+
+
+@check
+def check_seed(cls: type[Model]) -> None:
+    """The same seed gives the same training, bit for bit; another seed gives another."""
+    results: list[dict[str, Tensor]] = []
+    for seed in (0, 0, 1):
+        trainer = make_trainer(cls, make_pictures(), seed=seed)
+        torch.manual_seed(len(results))  # the caller's own random state must not matter
+        for _ in range(3):
+            trainer.round()
+        results.append(trainer.tensors())
+    assert same_tensors(results[0], results[1]), f"{cls.name}: the same seed gave two results"
+    assert not same_tensors(results[0], results[2]), f"{cls.name}: two seeds gave the same result"
+
+
+@check
+def check_round_trip(cls: type[Model]) -> None:
+    """Settings survive JSON and weights survive a checkpoint, bit for bit."""
+    pictures = make_pictures()
+    trainer = make_trainer(cls, pictures)
+    trainer.round()
+    model = trainer.model
+    recipe = Recipe(cls.name, model.config, model.spec, DataConfig(), trainer.config, DataSummary.of(pictures))
+    settings = json.loads(json.dumps(recipe.to_json(), allow_nan=False))["model"]
+    del settings["name"]
+    assert cls.Config.build(settings, "model") == model.config, f"{cls.name}: settings change on their way through JSON"
+    with tempfile.TemporaryDirectory() as folder:
+        store = CheckpointStore(Path(folder))
+        store.save(trainer.step, trainer.tensors(), trainer.state())
+        loaded = store.load("latest")
+        assert same_tensors(loaded.tensors, trainer.tensors()), f"{cls.name}: a checkpoint changes what it holds"
+        assert loaded.state == trainer.state()
+
+
+@check
+def check_resume(cls: type[Model]) -> None:
+    """Training 2n rounds equals training n, being killed, and going on for n, bit for bit, in mid-epoch too."""
+    pictures = make_pictures(count=20)
+    straight = make_trainer(cls, pictures, batch_size=8)
+    for _ in range(6):
+        straight.round()
+    with tempfile.TemporaryDirectory() as folder:
+        store = CheckpointStore(Path(folder))
+        for stop in (3, 6):
+            trainer = make_trainer(cls, pictures, batch_size=8)
+            if store.steps():
+                loaded = store.load("latest")
+                trainer.restore(loaded.tensors, loaded.state)
+            while trainer.step < stop:
+                trainer.round()
+            store.save(trainer.step, trainer.tensors(), trainer.state())
+    assert same_tensors(straight.tensors(), trainer.tensors()), f"{cls.name}: a resumed training goes another way"
+
+
+@check
+def check_finite(cls: type[Model]) -> None:
+    """A loss term that is not a number stops training before the update, naming phase and term."""
+    for index, phase in enumerate(make_trainer(cls, make_pictures()).model.phases()):
+        for term in _terms(cls, index):
+            trainer = make_trainer(cls, make_pictures())
+            victim = trainer.players[index]
+            victim.phase = replace(victim.phase, loss=_poisoned(victim.phase, term))
+            before = [value.detach().clone() for value in victim.parameters]
+            said = _refusal(TrainingError, lambda trainer=trainer, every=phase.every: _rounds(trainer, every))
+            assert said, f"{cls.name}: a NaN in {term} went unseen"
+            assert f'"{phase.name}"' in said, f"{cls.name}: the error does not name the phase"
+            assert f'"{term}"' in said, f"{cls.name}: the error does not name the term"
+            after = [value.detach() for value in victim.parameters]
+            assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), f"{cls.name}: updated with a NaN"
+
+
+def _rounds(trainer: Trainer, count: int) -> None:
+    for _ in range(count):
+        trainer.round()
+
+
+def _refusal(kind: type[Exception], action: Callable[[], object]) -> str:
+    """What `action` says when it is refused with an error of this kind; empty when it is not refused."""
+    try:
+        action()
+    except kind as error:
+        return str(error)
+    return ""
+
+
+def _terms(cls: type[Model], index: int) -> set[str]:
+    """The names of a phase's loss terms, found by playing it once."""
+    trainer = make_trainer(cls, make_pictures())
+    player = trainer.players[index]
+    seen: set[str] = set()
+
+    def spy(turn: Turn, loss: Callable[[Turn], Terms] = player.phase.loss) -> Terms:
+        terms = loss(turn)
+        seen.update(terms)
+        return terms
+
+    player.phase = replace(player.phase, loss=spy)
+    _rounds(trainer, player.phase.every)
+    return seen
+
+
+def _poisoned(phase: Phase, term: str) -> Callable[[Turn], Terms]:
+    def loss(turn: Turn) -> Terms:
+        terms = dict(phase.loss(turn))
+        if term in terms:
+            terms[term] = terms[term] * torch.nan
+        return terms
+
+    return loss
+
+
+@check
+def check_use_is_harmless(cls: type[Model]) -> None:
+    """Using the model in the middle of training changes nothing of what comes after."""
+    one, two = (make_trainer(cls, make_pictures()) for _ in range(2))
+    for trainer in (one, two):
+        for _ in range(2):
+            trainer.round()
+    with two.using() as model:
+        if "samples" in capabilities(model):
+            use: Any = model
+            use.sample(2)
+    one.round()
+    two.round()
+    assert same_tensors(one.tensors(), two.tensors()), f"{cls.name}: sampling disturbs training"
+
+
+@check
+def check_example(cls: type[Model]) -> None:
+    """The example in its docstring runs."""
+    finder = doctest.DocTestFinder(recurse=False)
+    tests = finder.find(cls, cls.__name__, globs=dict(vars(sys.modules[cls.__module__])))
+    assert any(test.examples for test in tests), f"{cls.name}: its docstring has no example"
+    runner = doctest.DocTestRunner(verbose=False)
+    for test in tests:
+        said: list[str] = []
+        runner.run(test, out=said.append)
+        assert not runner.failures, "".join(said)
+
+
+@check
+def check_capabilities(cls: type[Model]) -> None:
+    """Each capability it offers keeps its promise (see `mezzotint.engine.capabilities`)."""
+    offered = capabilities(tiny_model(cls, spec_of(make_pictures())))
+    assert offered, f"{cls.name} can do nothing"
+    trainer = make_trainer(cls, make_pictures())
+    trainer.run()
+    with trainer.using() as model:
+        for name in offered:
+            if name in PROMISES:
+                PROMISES[name](model, trainer.held_out(5)[0])
+
+
+def _in_range(pictures: Tensor, n: int, model: Model, what: str) -> None:
+    assert pictures.shape == (n, *model.spec.shape), f"{model.name}.{what} has shape {tuple(pictures.shape)}"
+    assert pictures.dtype == torch.float32, f"{model.name}.{what} gives {pictures.dtype}"
+    assert float(pictures.min()) >= -1, f"{model.name}.{what} goes below -1"
+    assert float(pictures.max()) <= 1, f"{model.name}.{what} goes above 1"
+
+
+def _samples(model: Any, _: Tensor) -> None:
+    many = model.sample(5, seed=3)
+    _in_range(many, 5, model, "sample")
+    assert torch.equal(many, model.sample(5, seed=3)), f"{model.name}.sample is not a function of the seed"
+    assert not torch.equal(many, model.sample(5, seed=4)), f"{model.name}.sample does not depend on the seed"
+    assert torch.allclose(many[:2], model.sample(2, seed=3), atol=1e-4), f"{model.name}: sample k depends on n"
+    assert model.sample(0).shape == (0, *model.spec.shape), f"{model.name} cannot draw no pictures"
+    assert float(model.latent(500, truncation=0.5).abs().max()) <= 1 + 1e-6, f"{model.name}: truncation cuts nothing"
+    _in_range(model.generate(model.latent(3)), 3, model, "generate")
+    for wrong in (0.0, 1.5):
+        said = _refusal(ConfigError, lambda wrong=wrong: model.sample(2, truncation=wrong))
+        assert said, f"{model.name} accepts truncation {wrong}"
+
+
+def _encodes(model: Any, pictures: Tensor) -> None:
+    latents = model.encode(pictures)
+    assert latents.dim() == 2, f"{model.name}.encode gives no vectors"
+    assert len(latents) == len(pictures)
+    assert torch.allclose(latents[:1], model.encode(pictures[:1]), atol=1e-4), f"{model.name}.encode mixes pictures"
+
+
+def _decodes(model: Any, pictures: Tensor) -> None:
+    _in_range(model.decode(model.encode(pictures)), len(pictures), model, "decode")
+
+
+def _reconstructs(model: Any, pictures: Tensor) -> None:
+    _in_range(model.reconstruct(pictures), len(pictures), model, "reconstruct")
+
+
+def _discriminates(model: Any, pictures: Tensor) -> None:
+    probability = model.discriminate(pictures)
+    assert probability.shape == (len(pictures),)
+    assert bool(((probability >= 0) & (probability <= 1)).all()), f"{model.name}.discriminate gives no probability"
+
+
+def _scores(model: Any, pictures: Tensor) -> None:
+    nats = model.log_likelihood(pictures, seed=1)
+    assert nats.shape == (len(pictures),)
+    assert torch.equal(nats, model.log_likelihood(pictures, seed=1)), f"{model.name}.log_likelihood ignores its seed"
+    assert bool(torch.isfinite(model.bits_per_dim(nats)).all())
+
+
+PROMISES: dict[str, Callable[[Any, Tensor], None]] = {
+    "samples": _samples,
+    "encodes": _encodes,
+    "decodes": _decodes,
+    "reconstructs": _reconstructs,
+    "discriminates": _discriminates,
+    "scores": _scores,
+}

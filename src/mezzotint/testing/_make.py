@@ -1,0 +1,67 @@
+"""Small pictures, small models and trainers for the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mezzotint.core import rng
+from mezzotint.data.types import PictureSet
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.loop import Trainer
+from mezzotint.engine.model import Model, PictureSpec
+
+
+def make_pictures(channels: int = 1, height: int = 8, width: int = 8, count: int = 24) -> PictureSet:
+    """Blurred noise in two classes, a quarter held out; the same at every call."""
+    noise = rng.stream(0, "testing", channels, height, width).random((count, height + 2, width + 2, channels))
+    smooth = sum(noise[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
+    labels = np.arange(count) % 2
+    bright = smooth * 0.6 + 0.4 * labels[:, None, None, None]
+    held = count // 4
+    return PictureSet(
+        pictures=(bright * 255).astype(np.uint8),
+        labels=labels.astype(np.int64),
+        classes=("dark", "bright"),
+        names=tuple(str(i) for i in range(count)),
+        splits={
+            "train": np.arange(held, count),
+            "validation": np.arange(held),
+            "test": np.empty(0, np.int64),
+        },
+        source="testing",
+        fingerprint="",
+    )
+
+
+def spec_of(pictures: PictureSet) -> PictureSpec:
+    """The shape of a set's pictures."""
+    channels, height, width = pictures.shape
+    return PictureSpec(channels, height, width, pictures.classes)
+
+
+def tiny_model(cls: type[Model], spec: PictureSpec, seed: int = 0, **settings: Any) -> Model:
+    """A model with its `tiny` settings and weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(cls.Config.build({**cls.tiny, **settings}, "model"), spec)
+
+
+def make_trainer(
+    cls: type[Model], pictures: PictureSet, *, seed: int = 0, batch_size: int = 4, **options: Any
+) -> Trainer:
+    """A trainer of a tiny model in float32 on the CPU, in training mode."""
+    model = tiny_model(cls, spec_of(pictures), seed)
+    values = {"steps": 2, "precision": "fp32", "seed": seed, "batch_size": batch_size, "ema_every": 1, **options}
+    trainer = Trainer(model, pictures, TrainConfig.build(values, "train"), torch.device("cpu"))
+    trainer.model.train()
+    return trainer
+
+
+def same_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    """Whether both hold the same names with the same bits."""
+    return a.keys() == b.keys() and all(torch.equal(value, b[key]) for key, value in a.items())
