@@ -83,7 +83,8 @@ def prepare(
     device = choose_device(train.device)
     pictures = open_pictures(source, data, progress=progress)
     classes = pictures.classes if pictures.labels is not None else ()
-    spec = PictureSpec(*pictures.shape, classes)
+    channels, height, width = pictures.shape
+    spec = PictureSpec(channels, height, width, classes)
     recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     built = build(model, model_config.to_json(), spec, train.seed)
     _check_labels(built, pictures)

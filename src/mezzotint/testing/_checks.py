@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def check_finite(cls: type[Model]) -> None:
             victim = trainer.players[index]
             victim.phase = replace(victim.phase, loss=_poisoned(victim.phase, term))
             before = [value.detach().clone() for value in victim.parameters]
-            said = _refusal(TrainingError, lambda trainer=trainer, every=phase.every: _rounds(trainer, every))
+            said = _refusal(TrainingError, partial(_rounds, trainer, phase.every))
             assert said, f"{cls.name}: a NaN in {term} went unseen"
             assert f'"{phase.name}"' in said, f"{cls.name}: the error does not name the phase"
             assert f'"{term}"' in said, f"{cls.name}: the error does not name the term"
@@ -280,7 +281,7 @@ def _samples(model: Any, _: Tensor) -> None:
     assert float(model.latent(500, truncation=0.5).abs().max()) <= 1 + 1e-6, f"{model.name}: truncation cuts nothing"
     _in_range(model.generate(model.latent(3)), 3, model, "generate")
     for wrong in (0.0, 1.5):
-        said = _refusal(ConfigError, lambda wrong=wrong: model.sample(2, truncation=wrong))
+        said = _refusal(ConfigError, partial(model.sample, 2, truncation=wrong))
         assert said, f"{model.name} accepts truncation {wrong}"
 
 
