@@ -29,7 +29,9 @@ class Config(BaseModel):
         64
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @classmethod
     def build(cls, values: Mapping[str, Any], where: str) -> Self:
@@ -103,7 +105,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
     for text in assignments:
         key, equals, value = text.partition("=")
         section, dot, name = key.strip().partition(".")
-        if not equals or not dot or not name:
+        if not equals or not section or not dot or not name:
             raise ConfigError(f'--set takes section.name=value, such as model.latent=64; got "{text}".')
         try:
             parsed = json.loads(value)
@@ -117,21 +119,27 @@ def read_file(path: Path) -> dict[str, Any]:
     """Settings from a `.json` or `.toml` file, as nested values.
 
     Raises:
-        ConfigError: the file is missing, is neither, or does not parse.
+        ConfigError: the file is missing, is neither, does not parse, or holds something else than sections.
     """
     try:
         if path.suffix == ".toml":
-            return tomllib.loads(path.read_text(encoding="utf-8"))
+            return _sections(tomllib.loads(path.read_text(encoding="utf-8")), path)
         if path.suffix == ".json":
-            value = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(value, dict):
-                return value
-            raise ConfigError(f"{path} must hold a JSON object with sections such as model, data and train.")
+            return _sections(json.loads(path.read_text(encoding="utf-8")), path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read the settings file {path}: {error}.") from error
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} does not parse: {error}.") from error
     raise ConfigError(f"{path} is neither .json nor .toml; settings files are one of the two.")
+
+
+def _sections(value: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} must hold a JSON object with sections such as model, data and train.")
+    for name, section in value.items():
+        if not isinstance(section, dict):
+            raise ConfigError(f'{path}: "{name}" must be a section such as model, data or train, with settings in it.')
+    return value
 
 
 def merge(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

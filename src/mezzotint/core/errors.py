@@ -64,7 +64,11 @@ class MissingExtra(MezzotintError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs an optional part: pip install "mezzotint[{extra}]".')
+        self.what = what
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return type(self), (self.what, self.extra)  # or it could not come back from a worker process
 
 
 class Interrupted(MezzotintError):

@@ -78,7 +78,14 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
+        self._discovered = True  # first, because what is imported may ask us something
+        try:
+            self._import_all()
+        except BaseException:
+            self._discovered = False  # or the next question would be answered from half a list
+            raise
+
+    def _import_all(self) -> None:
         if self._package is not None:
             package = importlib.import_module(self._package)
             for module in pkgutil.iter_modules(package.__path__):

@@ -9,6 +9,7 @@ they are the same on every platform.
 from __future__ import annotations
 
 import hashlib
+import operator
 import struct
 from collections.abc import Sequence
 
@@ -27,11 +28,11 @@ def derive(seed: int, *path: str | int) -> int:
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in (seed, *path):
-        if isinstance(part, int):
-            digest.update(b"i" + struct.pack("<Q", part % _WORD))
-        else:
+        if isinstance(part, str):
             text = part.encode()
             digest.update(b"s" + struct.pack("<I", len(text)) + text)
+        else:  # a NumPy integer is as good as one of Python's
+            digest.update(b"i" + struct.pack("<Q", operator.index(part) % _WORD))
     return int.from_bytes(digest.digest(), "little")
 
 

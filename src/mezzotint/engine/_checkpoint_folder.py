@@ -94,8 +94,10 @@ def read_folder(folder: Path, step: int, verify: bool) -> tuple[dict[str, Tensor
         if verify and atomic.file_sha256(folder / TENSORS) != files[TENSORS]["sha256"]:
             raise Damaged(f"{TENSORS} is not what was saved")
         return read_safetensors(folder / TENSORS), state
-    except (CheckpointError, OSError) as error:
+    except CheckpointError as error:
         raise Damaged(str(error).rstrip(".")) from error
+    except OSError as error:
+        raise Damaged(f"{TENSORS} cannot be read ({error.strerror or error})") from error
 
 
 def read_commit(folder: Path, step: int) -> dict[str, Any]:

@@ -192,11 +192,11 @@ class CheckpointStore:
 
     def _best_step(self) -> int | None:
         path = self.folder / _BEST
-        if not path.exists():
-            return None
         try:
+            if not path.exists():
+                return None
             step = unseal(path).get("step")
-        except Damaged as error:
+        except (Damaged, OSError) as error:
             raise CheckpointError(
                 f'Cannot tell which checkpoint in {self.folder} is the best: {error}; ask for "latest" or a step.'
             ) from error

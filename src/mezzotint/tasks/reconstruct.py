@@ -1,0 +1,217 @@
+"""Pictures as a model sees them, beside what they were, with a number for the difference."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mezzotint.core import atomic
+from mezzotint.core.errors import ConfigError
+from mezzotint.data.open import open_pictures
+from mezzotint.data.output import grid, save_picture, to_uint8
+from mezzotint.data.types import BadFile, DataConfig, PictureSet
+from mezzotint.engine.capabilities import require
+from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.model import PictureSpec
+from mezzotint.engine.recipe import Recipe
+from mezzotint.metrics.pixel import psnr
+from mezzotint.tasks.sample import models_that, save_all
+
+_CHUNK = 64
+_SHOWN = 64
+_MODES = {1: "grey", 2: "rgba", 3: "rgb", 4: "rgba"}
+_FRAME = re.compile(r"(.*)#(\d{4,})", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """What was written.
+
+    Attributes:
+        out: the folder.
+        names: what each picture is called in its source.
+        files: the file of each, within `out`.
+        psnr: decibels for each, between the picture and its reconstruction; infinity where they are equal.
+        left_out: what could not be read, and why.
+        notes: sentences a person should read.
+    """
+
+    out: Path
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    psnr: tuple[float, ...]
+    left_out: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean PSNR in decibels."""
+        return math.fsum(self.psnr) / len(self.psnr)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `scores.json` holds; infinity is null."""
+        pictures = zip(self.names, self.files, self.psnr, strict=True)
+        return {
+            "count": len(self.names),
+            "psnr": {"mean": _number(self.mean), "min": _number(min(self.psnr)), "max": _number(max(self.psnr))},
+            "pictures": [{"name": _text(n), "file": f, "psnr": _number(p)} for n, f, p in pictures],
+            "left_out": [{"path": _text(bad.path), "reason": bad.reason} for bad in self.left_out],
+            "notes": list(self.notes),
+        }
+
+
+def reconstruct(
+    run: Any,
+    source: Any,
+    out: str | Path,
+    *,
+    beside: bool = True,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reconstructions:
+    """Give every picture back as the model sees it.
+
+    Pictures are read as the run read its own, so that other sizes and modes are brought to the model's. Each becomes
+    a PNG file of its own name in `out`; `scores.json` has the PSNR of each, of values clipped to what a picture holds.
+
+    Args:
+        run: an opened run, whose model reconstructs.
+        source: one picture, a folder, archive, named set or array: whatever `open_pictures` takes.
+        out: a folder; it is made if it is not there.
+        beside: also write `grid.png`, the first 64 pictures each beside its reconstruction.
+        overwrite: replace files of these names.
+        progress: called with (done, all).
+
+    Raises:
+        CapabilityError: the model does not reconstruct.
+        ConfigError: `out` is a file, or holds a file of one of the names.
+        DataError: there is nothing to read.
+
+    Example:
+        >>> import mezzotint as mz, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> run = mz.train("vae", "digits", steps=2, out=folder + "/a", quiet=True)
+        >>> found = reconstruct(run, np.zeros((3, 20, 20), np.uint8), folder + "/b")
+        >>> found.files
+        ('000000.png', '000001.png', '000002.png')
+    """
+    require(run.model, "reconstructs", "reconstruct", others=models_that("reconstructs"))
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; reconstructions need a folder to go to.")
+    pictures = open_pictures(source, settings_for(run.recipe))
+    files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
+    extra = ("grid.png",) if beside else ()
+    taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)
+    if taken is not None:
+        raise ConfigError(f"{out / taken} is there already; choose another folder, or pass --overwrite.")
+    with atomic.explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    scores, pairs = _work(run.model, pictures, [out / file for file in files], progress)
+    if beside:
+        save_picture(out / "grid.png", grid(pairs, columns=2 * math.ceil(math.sqrt(len(pairs) / 4))))
+    result = Reconstructions(out, pictures.names, files, scores, pictures.bad, pictures.notes)
+    atomic.write_json(out / "scores.json", {"model": run.recipe.name, **result.to_json()})
+    return result
+
+
+def settings_for(recipe: Recipe) -> DataConfig:
+    """How to read pictures so that a run's model takes them: the run's own settings, its size and mode made plain."""
+    alpha = recipe.data.alpha
+    if recipe.spec.channels in (1, 3) and alpha == "keep":  # there was none to keep
+        alpha = "white"
+    return recipe.data.changed(
+        size=(recipe.spec.height, recipe.spec.width),
+        mode=_MODES[recipe.spec.channels],
+        alpha=alpha,
+        labels=None,
+        group=None,
+        validation=0.0,
+        test=0.0,
+    )
+
+
+def fit_channels(pictures: NDArray[Any], spec: PictureSpec) -> NDArray[Any]:
+    """Pictures [N, H, W, C] read with `settings_for`, with the model's channels: RGBA becomes grey with alpha."""
+    if pictures.shape[3] == spec.channels:
+        return np.array(pictures)
+    # The weights of ITU-R 601, as everywhere in Pillow.
+    grey = np.rint(pictures[..., :3] @ np.array([0.299, 0.587, 0.114])).astype(pictures.dtype)
+    return np.stack([grey, pictures[..., 3]], axis=3)
+
+
+def unique_stems(names: Sequence[str]) -> list[str]:
+    """File names without suffix: the stem of each name where that is clear, else its whole path, else a number too.
+
+    They differ even where upper and lower case do not, hold nothing that a file system refuses, and are never "grid".
+
+    Example:
+        >>> unique_stems(["cats/1.png", "dogs/1.jpg", "2.png", "film.gif#0007"])
+        ['cats-1', 'dogs-1', '2', 'film-0007']
+    """
+    parts = [_parts(name) for name in names]
+    short = [_safe(stem + frame) for _, stem, frame in parts]
+    whole = [_safe(folder + stem + frame) for folder, stem, frame in parts]
+    count = Counter(stem.lower() for stem in short)
+    taken = {"grid"}
+    result = []
+    for one, other in zip(short, whole, strict=True):
+        stem = one if count[one.lower()] == 1 else other
+        candidate, number = stem, 2
+        while candidate.lower() in taken:
+            candidate, number = f"{stem}-{number}", number + 1
+        taken.add(candidate.lower())
+        result.append(candidate)
+    return result
+
+
+@torch.no_grad()
+def _work(
+    model: Any, pictures: PictureSet, files: Sequence[Path], progress: Callable[[int, int], None] | None
+) -> tuple[tuple[float, ...], NDArray[np.uint8]]:
+    """Write the files; returns the PSNR of each and the pairs to show, [2 * shown, H, W, C]."""
+    scores: list[float] = []
+    pairs: list[NDArray[np.uint8]] = []
+    for start in range(0, len(pictures), _CHUNK):
+        original = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], model.spec), model.device)
+        seen: Tensor = model.reconstruct(original).float()
+        values = to_uint8(seen.cpu().numpy())
+        save_all(files[start : start + len(values)], values)
+        if start < _SHOWN:
+            both = np.stack([to_uint8(original.cpu().numpy()), values], 1)[: _SHOWN - start]
+            pairs.append(both.reshape(-1, *values.shape[1:]))
+        scores += psnr(original, seen.clamp(-1, 1)).tolist()
+        if progress is not None:
+            progress(len(scores), len(pictures))
+    return tuple(scores), np.concatenate(pairs)
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Folder with its slash, stem, and the number of a frame with a dash: "a/b.gif#0007" is "a/", "b", "-0007"."""
+    match = _FRAME.fullmatch(name)
+    file, frame = (match[1], f"-{match[2]}") if match else (name, "")
+    folder, slash, base = file.rpartition("/")
+    return folder + slash, PurePosixPath(base).stem, frame
+
+
+def _safe(stem: str) -> str:
+    return re.sub(r"[^\w .+()-]", "_", stem.replace("/", "-")).strip(". ")[:200] or "picture"
+
+
+def _text(name: str) -> str:
+    """A name that may hold bytes that are no text, as text."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,300 @@
+"""New pictures from a trained model: sheets, single files, interpolations and films.
+
+Everything is decided by the model and a seed. Files carry no metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mezzotint.core import atomic
+from mezzotint.core.errors import ConfigError
+from mezzotint.data.output import PICTURE_SUFFIXES, grid, save_film, save_picture, to_uint8
+from mezzotint.engine.capabilities import capabilities, require
+from mezzotint.engine.model import MODELS, Model
+from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
+from mezzotint.tasks._paths import loop_weights, slerp
+
+__all__ = [
+    "Labels",
+    "interpolate",
+    "loop_weights",
+    "model_of",
+    "models_that",
+    "parse_labels",
+    "sample_files",
+    "sample_grid",
+    "sample_to",
+    "save_all",
+    "slerp",
+    "walk",
+    "walk_film",
+]
+
+_CHUNK = 256  # pictures made at a time; the same number as in `sample`, so that both give the same bits
+_FILM_PIXELS = 256
+_WRITERS = 8
+
+
+def sample_grid(
+    run: Any,
+    n: int = 64,
+    seed: int = 0,
+    *,
+    out: str | Path,
+    labels: Labels = None,
+    truncation: float = 1.0,
+    columns: int | None = None,
+) -> Path:
+    """Draw pictures and save them side by side as one.
+
+    Args:
+        run: an opened run, or a model.
+        n: how many pictures.
+        seed: the same seed gives the same pictures; the first k of them do not depend on n.
+        out: a .png, .jpg or .webp file; it is replaced if it is there.
+        labels: classes for a conditional model (see `parse_labels`), or class indices [n]; all in turn when left out.
+        truncation: 1 leaves the model alone; less gives more typical pictures.
+        columns: pictures a row; a near-square sheet when left out.
+
+    Returns:
+        `out`.
+
+    Raises:
+        CapabilityError: the model does not sample.
+        ConfigError: a value is out of range, or labels do not fit the model.
+        DataError: the file's suffix is no picture's.
+
+    Example:
+        >>> import tempfile
+        >>> from mezzotint.engine.model import PictureSpec, build
+        >>> model = build("vae", {"width": 8}, PictureSpec(1, 8, 8)).eval()
+        >>> sample_grid(model, 4, seed=3, out=tempfile.mkdtemp() + "/grid.png").name
+        'grid.png'
+    """
+    _at_least(1, n=n)
+    out = Path(out)
+    _make_folder(out.parent)
+    pictures = np.concatenate(list(_draw(model_of(run), n, seed, labels, truncation)))
+    save_picture(out, grid(pictures, columns))
+    return out
+
+
+def sample_files(
+    run: Any,
+    n: int = 64,
+    seed: int = 0,
+    *,
+    out: str | Path,
+    labels: Labels = None,
+    truncation: float = 1.0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Draw pictures and save each as a PNG file of its own: out/00000.png, out/00001.png ...
+
+    Args:
+        run, n, seed, labels, truncation: as for `sample_grid`.
+        out: a folder; it is made if it is not there.
+        overwrite: replace files of these names.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: as for `sample_grid`, or a file of one of the names is there already; then nothing is written.
+    """
+    _at_least(1, n=n)
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; single pictures need a folder to go to.")
+    files = [out / f"{number:0{max(5, len(str(n - 1)))}d}.png" for number in range(n)]
+    taken = None if overwrite else next((file for file in files if file.exists()), None)
+    if taken is not None:
+        raise ConfigError(f"{taken} is there already; choose another folder, or pass --overwrite.")
+    chunks = _draw(model_of(run), n, seed, labels, truncation)
+    at = 0
+    for chunk in chunks:
+        _make_folder(out)  # only now: what was asked for has been found to make sense
+        save_all(files[at : at + len(chunk)], chunk)
+        at += len(chunk)
+    return files
+
+
+def sample_to(
+    run: Any,
+    n: int = 64,
+    seed: int = 0,
+    *,
+    out: str | Path,
+    single: bool = False,
+    overwrite: bool = False,
+    columns: int | None = None,
+    **options: Any,
+) -> list[Path]:
+    """`sample_files` if `single` or `out` is a folder or has no picture's suffix, and else `sample_grid`."""
+    out = Path(out)
+    if single or out.is_dir() or out.suffix.lower() not in PICTURE_SUFFIXES:
+        return sample_files(run, n, seed, out=out, overwrite=overwrite, **options)
+    return [sample_grid(run, n, seed, out=out, columns=columns, **options)]
+
+
+def interpolate(
+    run: Any, seed: int = 0, steps: int = 8, rows: int = 4, *, labels: Labels = None, truncation: float = 1.0
+) -> NDArray[np.uint8]:
+    """A sheet each of whose rows goes from one latent to another along the sphere (see `slerp`).
+
+    Args:
+        run: an opened run, or a model.
+        seed: decides the latents.
+        steps: pictures in a row, both ends counted; at least 2.
+        rows: how many rows.
+        labels: the class of each row, for a conditional model; all in turn when left out.
+        truncation: as for `sample_grid`.
+
+    Returns:
+        [H, W, C] uint8.
+
+    Raises:
+        CapabilityError, ConfigError: as for `sample_grid`.
+
+    Example:
+        >>> from mezzotint.engine.model import PictureSpec, build
+        >>> model = build("vae", {"width": 8}, PictureSpec(1, 8, 8)).eval()
+        >>> interpolate(model, seed=3, steps=5, rows=2).shape[2]
+        1
+    """
+    _at_least(2, steps=steps)
+    _at_least(1, rows=rows)
+    model = model_of(run)
+    _require(model, "interpolate")
+    chosen = labels_for(model, rows, labels)
+    ends = model.latent(2 * rows, seed, truncation)
+    latents = torch.cat([slerp(ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
+    each = None if chosen is None else chosen.repeat_interleave(steps)
+    return grid(np.concatenate(list(_pictures(model, latents, each))), columns=steps)
+
+
+def walk(
+    run: Any,
+    seed: int = 0,
+    seconds: float = 6.0,
+    fps: float = 24.0,
+    stops: int = 6,
+    *,
+    labels: Labels = None,
+    truncation: float = 1.0,
+) -> NDArray[np.uint8]:
+    """The frames of a closed, smooth walk through latent space: the last leads on to the first.
+
+    The way is a periodic cubic spline through `stops` latents whose weights are brought to length 1, so that every
+    frame's latent, and not only those at the stops, is distributed as the model expects: N(0, I).
+
+    Args:
+        run: an opened run, or a model.
+        seed: decides the latents.
+        seconds, fps: length of the film, and frames a second.
+        stops: latents on the way, at least 2.
+        labels: the one class of the film, for a conditional model; the first when left out.
+        truncation: as for `sample_grid`; it holds at the stops.
+
+    Returns:
+        [T, H, W, C] uint8 with T = seconds * fps, for `mezzotint.data.output.save_film`.
+
+    Raises:
+        CapabilityError, ConfigError: as for `sample_grid`.
+    """
+    _at_least(2, stops=stops)
+    if not (0 < fps <= 100 and seconds > 0 and 1 <= round(seconds * fps) <= 100_000):
+        raise ConfigError(
+            f"A film has more than 0 and at most 100 frames a second, and 1 to 100,000 frames; got {seconds:g} "
+            f"seconds of {fps:g}."
+        )
+    model = model_of(run)
+    _require(model, "walk")
+    frames = round(seconds * fps)
+    if isinstance(labels, str):
+        labels = parsed(model, labels, None)
+    if labels is not None and len(labels) != 1:
+        raise ConfigError(f"A walk stays within one class; got {len(labels)}.")
+    if labels is None and is_conditional(model):
+        labels = [0]
+    chosen = None if labels is None else labels_for(model, frames, [int(labels[0])] * frames)
+    weights = torch.from_numpy(loop_weights(frames, stops)).to(torch.float32)
+    points = model.latent(stops, seed, truncation)
+    latents = (weights @ points.cpu()).to(points.device)
+    return np.concatenate(list(_pictures(model, latents, chosen)))
+
+
+def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -> Path:
+    """Save a `walk` as .gif, .mp4 or .webm; small pictures are magnified by a whole number to about 256 pixels.
+
+    Args:
+        run: an opened run, or a model.
+        out: the file; it is replaced if it is there.
+        fps: frames a second.
+        options: those of `walk`.
+    """
+    out = Path(out)
+    frames = walk(run, fps=fps, **options)
+    factor = max(1, _FILM_PIXELS // max(frames.shape[1:3]))
+    _make_folder(out.parent)
+    save_film(out, frames.repeat(factor, axis=1).repeat(factor, axis=2), fps)
+    return out
+
+
+def save_all(files: Sequence[Path], pictures: NDArray[np.uint8]) -> None:
+    """Save each picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for _ in pool.map(save_picture, files, pictures):
+            pass
+
+
+def model_of(run: Any) -> Any:
+    """The model itself, of anything opened (a run, or one from a hub) or of a model."""
+    return run if isinstance(run, Model) else run.model
+
+
+def models_that(capability: str) -> list[str]:
+    """Names of the registered models with a capability.
+
+    Example:
+        >>> "vae" in models_that("reconstructs")
+        True
+    """
+    return [name for name in MODELS.names() if capability in capabilities(MODELS.get(name))]
+
+
+def _draw(model: Any, n: int, seed: int, labels: Labels, truncation: float) -> Iterator[NDArray[np.uint8]]:
+    """What `model.sample` draws, some at a time and as bytes [k, H, W, C]. Errors come before the first."""
+    _require(model, "sample")
+    return _pictures(model, model.latent(n, seed, truncation), labels_for(model, n, labels))
+
+
+@torch.no_grad()
+def _pictures(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.uint8]]:
+    for i in range(0, len(latents), _CHUNK):
+        chosen = None if labels is None else labels[i : i + _CHUNK]
+        yield to_uint8(model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy())
+
+
+def _require(model: Any, task: str) -> None:
+    require(model, "samples", task, others=models_that("samples"))
+
+
+def _at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"{name} is at least {least}; got {value}.")
+
+
+def _make_folder(folder: Path) -> None:
+    with atomic.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
