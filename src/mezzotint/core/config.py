@@ -47,7 +47,7 @@ class Config(BaseModel):
 
     def changed(self, **values: Any) -> Self:
         """A checked copy with some values changed."""
-        return self.build({**self.model_dump(), **values}, type(self).__name__)
+        return self.build({**self.model_dump(), **values}, type(self).__name__.removesuffix("Config").lower())
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `build` gives the same settings back."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from mezzotint.core.config import Config, option
 
@@ -36,6 +37,11 @@ class DataConfig(Config):
     test: float = option(0.0, "Share of the pictures held out for testing.", ge=0, lt=1)
     split_seed: int = option(0, "Seed of the split.", ge=0)
     flip: bool = option(False, "Mirror half of the training pictures left to right.")
+
+    @field_validator("depth", mode="before")
+    @classmethod
+    def _depth_in_words(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value  # --set data.depth=8 arrives as a number
 
 
 @dataclass(frozen=True)

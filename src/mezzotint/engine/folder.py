@@ -42,12 +42,7 @@ class RunFolder:
             ConfigError: there is a run already, or something that is not a folder.
             TrainingError: the folder cannot be written.
         """
-        if (path / "config.json").exists():
-            raise ConfigError(
-                f"{path} already holds a run; continue it with mezzotint train --resume, or choose another --out."
-            )
-        if path.exists() and not path.is_dir():
-            raise ConfigError(f"{path} is a file, not a folder; choose another --out.")
+        cls.check_free(path)
         try:
             (path / "pictures").mkdir(parents=True, exist_ok=True)
             (path / "checkpoints").mkdir(exist_ok=True)
@@ -56,6 +51,20 @@ class RunFolder:
         run = cls(path, recipe.train.keep)
         run.write(recipe)
         return run
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Refuse a place where a new run cannot be made; asked before the long work begins.
+
+        Raises:
+            ConfigError: there is a run already, or something that is not a folder.
+        """
+        if (path / "config.json").exists():
+            raise ConfigError(
+                f"{path} already holds a run; continue it with mezzotint train --resume, or choose another --out."
+            )
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"{path} is a file, not a folder; choose another --out.")
 
     @classmethod
     def open(cls, path: Path) -> tuple[RunFolder, Recipe]:
@@ -69,7 +78,7 @@ class RunFolder:
             raise CheckpointError(f"{path} is not a run folder: it has no config.json. Give the --out of a training.")
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}. Restore it from a copy of the run.") from error
         recipe = Recipe.from_json(value, str(file))
         return cls(path, recipe.train.keep), recipe

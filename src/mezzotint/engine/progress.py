@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,6 +24,27 @@ if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
 
 _LINE_EVERY = 15.0  # seconds between lines when there is no terminal
+
+
+@contextmanager
+def counting(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error with an estimate, for work that is counted.
+
+    Args:
+        what: what is being done, in words.
+        quiet: draw nothing.
+
+    Returns:
+        A context that gives the function (done, all) which moves the bar, or None when quiet.
+    """
+    if quiet:
+        yield None
+        return
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class ProgressBar(Callback):

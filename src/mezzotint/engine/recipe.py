@@ -88,6 +88,8 @@ class Recipe:
             spec = PictureSpec.from_json(value["pictures"])
             if not (isinstance(name, str) and all(isinstance(n, int) and n > 0 for n in spec.shape)):
                 raise TypeError("a name or a size is of the wrong type")
+            if name not in MODELS:
+                raise CheckpointError(f'{where} names the model "{name}", which this Mezzotint does not know.')
             model = MODELS.get(name).Config.build(settings, "model")
             return cls(name, model, spec, data, TrainConfig.build(value["train"], "train"), DataSummary(**summary))
         except (KeyError, TypeError, ValueError) as error:

@@ -25,7 +25,7 @@ from mezzotint.engine.model import MODELS, Model, PictureSpec, build
 from mezzotint.engine.parallel import Parallel, launch
 from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
-from mezzotint.engine.progress import ProgressBar
+from mezzotint.engine.progress import ProgressBar, counting
 from mezzotint.engine.recipe import DataSummary, Recipe
 from mezzotint.tasks.card import write_card
 from mezzotint.tasks.run import Run, load
@@ -157,8 +157,11 @@ def train(
         2
     """
     tell = tell or ((lambda text: None) if quiet else print)
+    if out is not None:
+        RunFolder.check_free(Path(out))
     asked = {"train": options, "data": {} if size is None else {"size": size}}
-    prepared = prepare(model, source, config=config, settings=merge(settings or {}, asked))
+    with counting("Reading pictures", quiet) as progress:
+        prepared = prepare(model, source, config=config, settings=merge(settings or {}, asked), progress=progress)
     for note in prepared.pictures.notes:
         tell(note)
     if prepared.pictures.bad:
@@ -201,7 +204,10 @@ def resume(
         changes |= {"steps": steps, "minutes": minutes}
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
-    pictures = open_pictures(source if source is not None else recipe.summary.source, recipe.data)
+    with counting("Reading pictures", quiet) as progress:
+        pictures = open_pictures(
+            source if source is not None else recipe.summary.source, recipe.data, progress=progress
+        )
     if pictures.fingerprint != recipe.summary.fingerprint:
         raise CheckpointError(
             f"{pictures.source} no longer holds the pictures that {path} was trained on, so it cannot go on exactly; "
