@@ -122,7 +122,7 @@ def test_a_chunk_that_cannot_be_made_leaves_the_old_file(tmp_path: Path) -> None
 
 
 def test_missing_folder_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="its folder is gone; choose another folder with --out"):
+    with pytest.raises(TrainingError, match="its folder is gone; choose another place"):
         atomic.write_text(tmp_path / "gone" / "file", "x")
 
 

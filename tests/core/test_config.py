@@ -70,7 +70,7 @@ def test_settings_do_not_change() -> None:
         toy.latent = 5
     changed = toy.changed(latent=5)
     assert (toy.latent, changed.latent, changed.rate) == (100, 5, toy.rate)
-    with pytest.raises(ConfigError, match=r"Toy\.latent"):
+    with pytest.raises(ConfigError, match=r"toy\.latent"):
         toy.changed(latent=0)
 
 

@@ -204,8 +204,8 @@ def test_before_the_rename_a_fault_always_raises(tmp_path: Path, monkeypatch: py
     [
         (errno.ENOSPC, "the disk is full; free some space"),
         (errno.EDQUOT, "quota"),
-        (errno.EROFS, "the disk is read-only; choose another folder"),
-        (errno.EACCES, "you may not write there; choose another folder"),
+        (errno.EROFS, "the disk is read-only; choose another place"),
+        (errno.EACCES, "you may not write there; choose another place"),
         (errno.EIO, os.strerror(errno.EIO)),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_disk_that_is_really_read_only(tiny_disk: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(None, os.fsencode(tiny_disk), None, 0x21, None):  # MS_REMOUNT | MS_RDONLY
         pytest.skip(f"a disk cannot be made read-only here: {os.strerror(ctypes.get_errno())}")
-    with pytest.raises(TrainingError, match="the disk is read-only; choose another folder") as caught:
+    with pytest.raises(TrainingError, match="the disk is read-only; choose another place") as caught:
         save(CheckpointStore(tiny_disk), 2)
     one_sentence(caught.value, tiny_disk)
     check(CheckpointStore(tiny_disk).latest(), (1, 0))
@@ -325,7 +325,7 @@ def test_a_folder_that_really_is_read_only(tmp_path: Path) -> None:
     save(store, 1)
     (tmp_path / "run").chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        with pytest.raises(TrainingError, match="you may not write there; choose another folder"):
+        with pytest.raises(TrainingError, match="you may not write there; choose another place"):
             save(store, 2)
         check(CheckpointStore(tmp_path / "run").latest(), (1, 0))
     finally:

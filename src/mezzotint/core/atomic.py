@@ -196,10 +196,10 @@ def _explain(error: OSError, path: Path) -> TrainingError:
     reasons = {
         errno.ENOSPC: "the disk is full; free some space",
         errno.EDQUOT: "your disk quota is used up; free some space",
-        errno.EROFS: "the disk is read-only; choose another folder with --out",
-        errno.EACCES: "you may not write there; choose another folder with --out",
-        errno.EPERM: "you may not write there; choose another folder with --out",
-        errno.ENOENT: "its folder is gone; choose another folder with --out",
+        errno.EROFS: "the disk is read-only; choose another place",
+        errno.EACCES: "you may not write there; choose another place",
+        errno.EPERM: "you may not write there; choose another place",
+        errno.ENOENT: "its folder is gone; choose another place",
     }
     reason = reasons.get(error.errno or 0, f"the system says: {error.strerror or error}")
     return TrainingError(f"Cannot write {path}: {reason} (nothing saved before is damaged).")

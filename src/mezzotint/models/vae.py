@@ -15,6 +15,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._latent import GaussianLatent
+from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.likelihoods import LEVELS, bernoulli, discretised_logistic, gaussian, gaussian_kl
 from mezzotint.nn.sizes import cut, even, resolutions
 
@@ -72,7 +73,7 @@ class ConvEncoder(nn.Module):
         super().__init__()
         sizes = resolutions(spec.height, spec.width)
         widths = _widths(config, len(sizes) - 1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise([spec.channels, *widths]))
+        self.downs = nn.ModuleList(FastConv2d(a, b, 4, 2, 1) for a, b in pairwise([spec.channels, *widths]))
         self.head = nn.Linear(widths[-1] * math.prod(sizes[0]), 2 * config.latent)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,8 +91,8 @@ class ConvDecoder(nn.Module):
         self.sizes = resolutions(spec.height, spec.width)
         widths = _widths(config, len(self.sizes) - 1)[::-1]
         self.first = nn.Linear(config.latent, widths[0] * math.prod(self.sizes[0]))
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
-        self.last = nn.ConvTranspose2d(widths[-1], outputs, 4, 2, 1)
+        self.ups = nn.ModuleList(FastConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
+        self.last = FastConvTranspose2d(widths[-1], outputs, 4, 2, 1)
 
     def forward(self, z: Tensor) -> Tensor:
         x = F.silu(self.first(z)).unflatten(1, (-1, *self.sizes[0]))

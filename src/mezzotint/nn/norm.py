@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs, since each adds to every process's result."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -14,16 +34,27 @@ class BatchNorm2d(nn.BatchNorm2d):
     In one process it is `torch.nn.BatchNorm2d`. In several, sums travel between them (torch's own SyncBatchNorm does
     not run on a CPU), so that two processes with half a batch each compute what one computes with all of it.
 
-    x: [B, C, H, W].
+    Inside `grouped` the batch consists of equal parts that are normalised apart, each as in a pass of its own.
+
+    x: [groups * B, C, H, W].
     """
 
+    groups: int = 1
+
     def forward(self, x: Tensor) -> Tensor:
+        if self.groups == 1 or not self.training:
+            return self._whole(x)
+        if len(x) % self.groups:
+            raise ValueError(f"a batch of {len(x)} does not fall into {self.groups} equal parts")
+        return torch.cat([self._whole(part) for part in x.chunk(self.groups)])
+
+    def _whole(self, x: Tensor) -> Tensor:
         if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
         floats = x.float()
         sums = torch.stack((floats.sum((0, 2, 3)), floats.square().sum((0, 2, 3))))
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean, square = all_reduce(sums) / count
+        mean, square = _SumOverProcesses.apply(sums) / count  # type: ignore[no-untyped-call]
         variance = square - mean.square()
         with torch.no_grad():
             assert self.running_mean is not None
@@ -36,3 +67,26 @@ class BatchNorm2d(nn.BatchNorm2d):
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (floats * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+@contextmanager
+def grouped(module: nn.Module, groups: int) -> Iterator[None]:
+    """Inside, every batch of `module` consists of `groups` equal parts that are normalised apart.
+
+    A discriminator can then see its real and its fake pictures in one pass, of larger and fewer products, and still
+    normalise each by itself, as the DCGAN paper asks.
+
+    Raises:
+        ValueError: the module has another batch normalisation, which would mix the parts.
+    """
+    norms = [m for m in module.modules() if isinstance(m, BatchNorm2d)]
+    mixing = [m for m in module.modules() if isinstance(m, _BatchNorm) and not isinstance(m, BatchNorm2d)]
+    if mixing and groups > 1:
+        raise ValueError(f"{type(mixing[0]).__name__} would mix the parts: use mezzotint.nn.norm.BatchNorm2d")
+    for norm in norms:
+        norm.groups = groups
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.groups = 1

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
-from mezzotint.data.output import PICTURE_SUFFIXES, grid, save_film, save_picture, to_uint8
+from mezzotint.data.output import grid, save_film, save_picture, to_uint8
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.model import MODELS, Model
 from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
@@ -139,9 +139,13 @@ def sample_to(
     columns: int | None = None,
     **options: Any,
 ) -> list[Path]:
-    """`sample_files` if `single` or `out` is a folder or has no picture's suffix, and else `sample_grid`."""
+    """`sample_files` if `single` or `out` is a folder or has no suffix, and else `sample_grid`.
+
+    Raises:
+        DataError: the file's suffix is no picture's.
+    """
     out = Path(out)
-    if single or out.is_dir() or out.suffix.lower() not in PICTURE_SUFFIXES:
+    if single or out.is_dir() or not out.suffix:
         return sample_files(run, n, seed, out=out, overwrite=overwrite, **options)
     return [sample_grid(run, n, seed, out=out, columns=columns, **options)]
 

@@ -18,7 +18,7 @@ from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.device import choose_device
+from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
@@ -81,6 +81,7 @@ def prepare(
     train = TrainConfig.build(_sane(sections.get("train", {})), "train")
     model_config = cls.Config.build(sections.get("model", {}), "model")
     device = choose_device(train.device)
+    keep_freed_memory()
     pictures = open_pictures(source, data, progress=progress)
     classes = pictures.classes if pictures.labels is not None else ()
     channels, height, width = pictures.shape
@@ -197,6 +198,7 @@ def resume(
         CheckpointError: the folder holds no run, or the pictures are others than those trained on.
     """
     tell = tell or ((lambda text: None) if quiet else print)
+    keep_freed_memory()
     folder, recipe = RunFolder.open(Path(path))
     changes = dict(options)
     if steps is not None or minutes is not None:
@@ -236,6 +238,7 @@ def _go(path: Path, prepared: Prepared, quiet: bool) -> Run:
 def _work(path: Path, given: Prepared | Recipe, quiet: bool, parallel: Parallel) -> None:
     """What every process does. In several, each opens the pictures (from the cache) and builds the model itself."""
     if isinstance(given, Recipe):
+        keep_freed_memory()
         pictures = open_pictures(given.summary.source, given.data)
         given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)

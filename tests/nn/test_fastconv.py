@@ -1,0 +1,237 @@
+"""The fast forms compute what torch's own operators compute, in value and in every derivative."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mezzotint.nn import fastconv
+from mezzotint.nn.fastconv import (
+    FastConv2d,
+    FastConvTranspose2d,
+    down,
+    patches,
+    up,
+    up_by_pixels,
+    weight_grad,
+    weight_grad_by_patches,
+    weight_grad_native,
+)
+
+# batch, channels of the large side, channels of the small side, height and width of the large side
+SHAPES = [
+    (1, 1, 1, 2, 2),
+    (2, 3, 5, 8, 8),
+    (1, 4, 2, 7, 10),
+    (3, 2, 3, 9, 5),
+    (2, 5, 1, 3, 3),
+    (5, 1, 4, 16, 6),
+]
+bf16 = torch.bfloat16
+
+
+def tensors(shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    """x [B, C, H, W], y [B, D, H//2, W//2], w [D, C, 4, 4]."""
+    b, c, d, h, w = shape
+    gen = torch.Generator().manual_seed(sum(shape))
+
+    def make(*size: int) -> Tensor:
+        return torch.randn(*size, generator=gen, dtype=torch.float64).to(dtype)
+
+    return make(b, c, h, w), make(b, d, h // 2, w // 2), make(d, c, 4, 4)
+
+
+def close(got: Tensor, want: Tensor, relative: float) -> None:
+    assert got.shape == want.shape
+    assert (got.double() - want.double()).abs().max() <= relative * want.double().abs().max()
+
+
+@pytest.fixture
+def every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the second forms wherever they exist, and cut patches into several blocks."""
+    monkeypatch.setattr(fastconv, "_weight_grad", weight_grad_by_patches)
+    monkeypatch.setattr(fastconv, "_PATCH_BYTES", 1024)
+
+    def pixels(y: Tensor, w: Tensor, size: tuple[int, int]) -> Tensor:
+        if size == (2 * y.shape[2], 2 * y.shape[3]):
+            return up_by_pixels(y, w)
+        extra = (size[0] - 2 * y.shape[2], size[1] - 2 * y.shape[3])
+        return F.conv_transpose2d(y, w, stride=2, padding=1, output_padding=extra)
+
+    monkeypatch.setattr(fastconv, "_up", pixels)
+
+
+def test_patches_are_torch_unfold():
+    x, _, _ = tensors((2, 3, 1, 7, 6))
+    want = F.unfold(x, 4, padding=1, stride=2).view(2, 3, 16, -1).permute(0, 3, 2, 1).reshape(-1, 48)
+    assert torch.equal(patches(x), want)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("dtype", "relative"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_forms_equal_the_native_ones(shape, dtype, relative, layout):
+    x, y, w = (t.contiguous(memory_format=layout) for t in tensors(shape, dtype))
+    want = torch.nn.grad.conv2d_weight(x, w.shape, y, stride=2, padding=1)
+    close(weight_grad_by_patches(x, y), want, relative)
+    close(weight_grad_native(x, y), want, relative)
+    close(up_by_pixels(y, w), F.conv_transpose2d(y, w, stride=2, padding=1), relative)
+
+
+@pytest.mark.parametrize("blocks_of", [1, 100, 5000, 1 << 24])
+def test_patches_in_blocks(monkeypatch, blocks_of):
+    x, y, w = tensors((5, 3, 4, 8, 6))
+    monkeypatch.setattr(fastconv, "_PATCH_BYTES", blocks_of)
+    close(weight_grad_by_patches(x, y), torch.nn.grad.conv2d_weight(x, w.shape, y, stride=2, padding=1), 1e-12)
+
+
+@pytest.mark.usefixtures("every_form")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_gradients(shape):
+    x, y, w = tensors(shape)
+    size = (x.shape[2], x.shape[3])
+    extra = (size[0] % 2, size[1] % 2)
+    pairs = [
+        (lambda: down(x, w), lambda: F.conv2d(x, w, stride=2, padding=1)),
+        (lambda: up(y, w, size), lambda: F.conv_transpose2d(y, w, stride=2, padding=1, output_padding=extra)),
+    ]
+    for ours, theirs in pairs:
+        inputs = [t.requires_grad_() for t in (x, y, w)]
+        seed = torch.randn_like(theirs())
+        for got, want in zip(
+            torch.autograd.grad(ours(), inputs, seed, allow_unused=True),
+            torch.autograd.grad(theirs(), inputs, seed, allow_unused=True),
+            strict=True,
+        ):
+            assert (got is None) == (want is None)
+            if got is not None:
+                close(got, want, 1e-12)
+
+
+@pytest.mark.usefixtures("every_form")
+@pytest.mark.parametrize("shape", [(2, 2, 3, 4, 4), (1, 1, 2, 5, 4), (1, 3, 1, 3, 2)])
+def test_gradcheck_first_and_second(shape):
+    x, y, w = (t.requires_grad_() for t in tensors(shape))
+    size = (x.shape[2], x.shape[3])
+    for function, inputs in (
+        (down, (x, w)),
+        (lambda y, w: up(y, w, size), (y, w)),
+        (weight_grad, (x, y)),
+    ):
+        assert torch.autograd.gradcheck(function, inputs)
+        assert torch.autograd.gradgradcheck(function, inputs)
+
+
+def layers(c: int, d: int, bias: bool) -> list[tuple[nn.Module, nn.Module]]:
+    fast: list[nn.Module] = [FastConv2d(c, d, 4, 2, 1, bias=bias), FastConvTranspose2d(d, c, 4, 2, 1, bias=bias)]
+    plain: list[nn.Module] = [nn.Conv2d(c, d, 4, 2, 1, bias=bias), nn.ConvTranspose2d(d, c, 4, 2, 1, bias=bias)]
+    for ours, theirs in zip(fast, plain, strict=True):
+        theirs.load_state_dict(ours.state_dict())
+    return list(zip(fast, plain, strict=True))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("channels", [(3, 64), (96, 128), (1, 2)])
+@pytest.mark.parametrize("size", [(8, 8), (9, 6), (20, 24)])
+def test_modules_under_autocast_match_float32(bias, channels, size):
+    """Each error is that of bfloat16: no more than three times that of the native operator, or 4 % of the largest."""
+    torch.manual_seed(0)
+    for ours, theirs in layers(*channels, bias):
+        big = isinstance(ours, FastConv2d)
+        x = torch.randn(4, channels[0 if big else 1], *(size if big else (size[0] // 2, size[1] // 2)))
+        results = []
+        for layer, amp in ((ours, True), (theirs, True), (copy.deepcopy(theirs), False)):
+            mine = x.clone().requires_grad_()
+            with torch.autocast("cpu", bf16, enabled=amp):
+                out = layer(mine)
+            assert out.dtype is (bf16 if amp else torch.float32)
+            out.float().square().mean().backward()
+            results.append([out.float(), mine.grad, *(p.grad for p in layer.parameters())])
+        for got, native, exact in zip(*results, strict=True):
+            scale = exact.abs().max()
+            assert (got - exact).abs().max() / scale <= max(3 * (native - exact).abs().max() / scale, 0.04)
+
+
+def test_float32_is_the_native_operator_bit_for_bit():
+    for ours, theirs in layers(8, 16, True):
+        x = torch.randn(2, 8 if isinstance(ours, FastConv2d) else 16, 8, 8)
+        assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"kernel_size": 3, "padding": 1}, {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2}, {"kernel_size": 4}],
+)
+def test_other_convolutions_pass_through(options):
+    x = torch.randn(2, 4, 8, 8, dtype=bf16)
+    for fast, plain in ((FastConv2d, nn.Conv2d), (FastConvTranspose2d, nn.ConvTranspose2d)):
+        ours, theirs = fast(4, 6, **options).to(bf16), plain(4, 6, **options).to(bf16)
+        theirs.load_state_dict(ours.state_dict())
+        assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_one_pixel_layers(bias):
+    last, first = FastConv2d(6, 3, 4, bias=bias), FastConvTranspose2d(6, 3, 4, bias=bias)
+    for layer, x in ((last, torch.randn(5, 6, 4, 4)), (first, torch.randn(5, 6, 1, 1))):
+        with torch.autocast("cpu", bf16):
+            got = layer(x)
+        assert got.dtype is bf16
+        close(got.float(), layer(x), 0.02)
+
+
+def test_what_cannot_be_convolved_is_refused_as_by_torch():
+    with torch.autocast("cpu", bf16), pytest.raises(RuntimeError):
+        FastConv2d(2, 2, 4, 2, 1)(torch.randn(1, 2, 1, 8))
+
+
+def test_odd_transposed_sizes():
+    for extra in ((0, 0), (1, 0), (1, 1)):
+        ours = FastConvTranspose2d(64, 3, 4, 2, 1, output_padding=extra)
+        x = torch.randn(2, 64, 5, 4)
+        want = ours(x)
+        with torch.autocast("cpu", bf16):
+            close(ours(x).float(), want, 0.02)
+            assert ours(x, output_size=[11, 9]).shape == (2, 3, 11, 9)
+
+
+def test_gradient_penalty_under_autocast():
+    norms = []
+    for kind in (FastConv2d, nn.Conv2d):
+        torch.manual_seed(0)
+        net = nn.Sequential(kind(3, 64, 4, 2, 1), nn.LeakyReLU(0.2), kind(64, 128, 4, 2, 1), nn.Flatten())
+        x = torch.randn(4, 3, 16, 16, requires_grad=True)
+        with torch.autocast("cpu", bf16):
+            score = net(x).float().mean()
+        (slope,) = torch.autograd.grad(score, x, create_graph=True)
+        (slope.square().sum() * 1e3).backward()
+        norms.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+    assert norms[0].abs().max() > 0
+    assert F.cosine_similarity(norms[0], norms[1], dim=0) > 0.999
+
+
+def test_native_where_recorded_or_transformed(monkeypatch):
+    def forbidden(*_: object) -> Tensor:
+        raise AssertionError("not the native operator")
+
+    monkeypatch.setattr(fastconv, "down", forbidden)
+    layer, x = FastConv2d(3, 8, 4, 2, 1).to(bf16), torch.randn(2, 3, 8, 8, dtype=bf16)
+    with pytest.raises(AssertionError, match="native"):
+        layer(x)
+    want = nn.Conv2d.forward(layer, x)
+    assert torch.equal(torch.jit.trace(layer, x, check_trace=False)(x), want)
+    assert torch.equal(torch.export.export(layer, (x,)).module()(x), want)
+    torch.func.grad(lambda x: layer(x).float().sum())(x)
+    assert torch.func.vmap(layer)(x[:, None]).shape == (2, 1, 8, 4, 4)
+    torch.func.jvp(layer, (x,), (x,))
+
+
+def test_checkpoints_are_ordinary():
+    for ours, theirs in layers(4, 8, True):
+        assert {k: v.shape for k, v in ours.state_dict().items()} == {
+            k: v.shape for k, v in theirs.state_dict().items()
+        }

@@ -1,0 +1,37 @@
+"""Batch normalisation whose batch has parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mezzotint.nn.norm import BatchNorm2d, grouped
+
+
+def test_grouped_batch_norm_is_separate_passes() -> None:
+    torch.manual_seed(0)
+    ours, theirs = BatchNorm2d(5), nn.BatchNorm2d(5)
+    x = torch.randn(8, 5, 3, 3) * torch.linspace(1, 4, 8).view(-1, 1, 1, 1)
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    with grouped(ours, 2):
+        got = ours(a)
+    want = torch.cat([theirs(b[:4]), theirs(b[4:])])
+    assert torch.equal(got, want)
+    seed = torch.randn_like(x)
+    got.backward(seed)
+    want.backward(seed)
+    torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=1e-6)
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, theirs.state_dict()[name])
+    assert ours.groups == 1
+    assert torch.equal(ours(x), theirs(x))
+
+
+def test_grouped_refuses_what_it_cannot_keep_apart() -> None:
+    with pytest.raises(ValueError, match="mix"), grouped(nn.Sequential(nn.BatchNorm2d(2)), 2):
+        pass
+    norm = BatchNorm2d(2)
+    with pytest.raises(ValueError, match="equal parts"), grouped(norm, 2):
+        norm(torch.randn(3, 2, 2, 2))
+    assert norm.groups == 1
