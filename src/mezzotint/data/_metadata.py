@@ -1,0 +1,290 @@
+"""What is known about the pictures beside the pixels: classes from folders, columns from a metadata file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.core.errors import DataError, suggest
+from mezzotint.data.types import DataConfig
+
+FILE_COLUMNS = ("file_name", "file", "filename", "filenames", "image", "path", "file_path", "image_path")
+CAPTION_COLUMNS = ("caption", "text", "captions")
+LABEL_COLUMNS = ("label", "class", "labels", "category")
+SPLIT_COLUMNS = ("split", "subset")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Annotations:
+    """What `annotate` found for N files; arrays are [N]."""
+
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    captions: tuple[str, ...] | None = None
+    fixed: dict[str, NDArray[np.int64]] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def annotate(files: Sequence[str], tables: Mapping[str, str], config: DataConfig, where: str) -> Annotations:
+    """Labels, attributes, captions and fixed splits of `files`, from their folders and from metadata tables.
+
+    Args:
+        files: relative paths with "/".
+        tables: relative path -> text of the csv, tsv and jsonl files beside the pictures.
+        where: the source, for messages.
+
+    Raises:
+        DataError: a metadata file cannot be understood, or a column that was asked for is missing.
+    """
+    result = _from_folders(files)
+    columns = _joined(files, tables, where, result.notes)
+    _check_asked(columns, config, where)
+    for name in [c for c in columns if c.lower() in CAPTION_COLUMNS][:1]:
+        result.captions = tuple("" if v is None else _text(v) for v in columns.pop(name))
+    wanted = config.labels or next((c for c in columns if c.lower() in LABEL_COLUMNS), None)
+    if wanted is not None:
+        result.labels, result.classes = encode_labels(columns[wanted])
+        if wanted != config.group:
+            del columns[wanted]
+    for name in [c for c in columns if c.lower() in SPLIT_COLUMNS]:
+        fixed = _fixed_from_words([_text(v).strip().lower() for v in columns[name]])
+        if fixed is not None:
+            result.fixed = fixed
+    result.attributes = {name: as_column(values) for name, values in columns.items()}
+    return result
+
+
+def encode_labels(values: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Class indices [N] (-1 for an empty value) and the class names, numbers in the order of their value."""
+    texts = ["" if v is None else _text(v).strip() for v in values]
+    known = set(texts) - {""}
+    try:
+        classes = sorted(known, key=lambda t: (float(t), t))
+    except ValueError:
+        classes = sorted(known)
+    index = {name: i for i, name in enumerate(classes)} | {"": -1}
+    return np.array([index[t] for t in texts], np.int64), tuple(classes)
+
+
+def as_column(values: Sequence[Any]) -> NDArray[Any]:
+    """One attribute as [N] float64 (missing is NaN) when all values are numbers, or else as [N] str."""
+    texts = ["" if v is None else _text(v).strip() for v in values]
+    try:
+        return np.array([float(t) if t else np.nan for t in texts], np.float64)
+    except ValueError:
+        return np.array(texts, dtype=np.str_)
+
+
+def common_folder(files: Sequence[str]) -> str:
+    """The folder that all files share, such as "set/images/"; empty if none."""
+    if not files:
+        return ""
+    low, high = min(files).split("/")[:-1], max(files).split("/")[:-1]
+    shared: list[str] = []
+    for one, other in zip(low, high, strict=False):
+        if one != other:
+            break
+        shared.append(one)
+    return "".join(f"{part}/" for part in shared)
+
+
+def _from_folders(files: Sequence[str]) -> Annotations:
+    result = Annotations()
+    shared = common_folder(files)
+    parts = [name[len(shared) :].split("/")[:-1] for name in files]
+    if not any(parts):
+        if shared:
+            result.notes.append(f'All pictures are in one folder, "{shared.rstrip("/")}", so there are no classes.')
+        return result
+    if not all(parts):
+        result.notes.append("Some pictures are in sub-folders and some are not, so folders are not taken as classes.")
+        return result
+    result.fixed = _fixed_from_words([p[0].lower() for p in parts])
+    if result.fixed is not None:
+        parts = [p[1:] for p in parts]
+        if not all(parts):
+            return result
+    if max(len(p) for p in parts) > 1:
+        result.notes.append("There are folders within class folders; the class is the first folder level.")
+    classes = sorted({p[0] for p in parts})
+    if len(classes) > 1:
+        index = {name: i for i, name in enumerate(classes)}
+        result.labels = np.array([index[p[0]] for p in parts], np.int64)
+        result.classes = tuple(classes)
+    return result
+
+
+def _fixed_from_words(words: Sequence[str]) -> dict[str, NDArray[np.int64]] | None:
+    """Fixed parts, when every word names one and there is a training part and another."""
+    parts = [_SPLIT_WORDS.get(word) for word in words]
+    if None in parts or "train" not in parts or len(set(parts)) < 2:
+        return None
+    found = np.array(parts)
+    return {str(name): np.flatnonzero(found == name).astype(np.int64) for name in np.unique(found)}
+
+
+def _check_asked(columns: Mapping[str, Any], config: DataConfig, where: str) -> None:
+    for asked, option in ((config.labels, "labels"), (config.group, "group")):
+        if asked is not None and asked not in columns:
+            raise DataError(f'{where} has no column "{asked}" for {option}; {suggest(asked, columns)}')
+
+
+def _joined(files: Sequence[str], tables: Mapping[str, str], where: str, notes: list[str]) -> dict[str, list[Any]]:
+    """All columns of all tables that speak of `files`: name -> N values, None where nothing is said."""
+    columns: dict[str, list[Any]] = {}
+    finder = _Finder(files)
+    for path in sorted(tables, key=_importance):
+        explicit = path.rsplit("/", 1)[-1].startswith("metadata.")
+        rows = parse_table(path, tables[path], where)
+        key = next((k for k in (rows[0] if rows else {}) if k.lower().strip() in FILE_COLUMNS), None)
+        if key is None:
+            if explicit:
+                raise DataError(
+                    f"{path} in {where} has no column with file names; call one file_name and list the pictures there."
+                )
+            notes.append(f"{path} has no column with file names, so it is not used.")
+            continue
+        folder = path.rsplit("/", 1)[0] + "/" if "/" in path else ""
+        found = [(finder.find(folder, _text(row.get(key) or "")), row) for row in rows]
+        matched = sum(i is not None for i, _ in found)
+        if matched == 0:
+            if explicit:
+                raise DataError(f'No file named in {path} is among the pictures of {where}; check column "{key}".')
+            notes.append(f"{path} names none of the pictures, so it is not used.")
+            continue
+        _merge(columns, ((i, row) for i, row in found if i is not None), key, len(files))
+        silent = len(files) - len({i for i, _ in found if i is not None})
+        if len(rows) > matched:
+            notes.append(f"{path} names {len(rows) - matched:,} files that are not among the pictures.")
+        if silent:
+            notes.append(f"{path} says nothing about {silent:,} of the pictures.")
+    return columns
+
+
+def _merge(columns: dict[str, list[Any]], found: Iterable[tuple[int, Row]], key: str, count: int) -> None:
+    """Add a table's columns; of several rows about one file the captions are all kept, a line each."""
+    fresh: dict[str, list[Any]] = {}
+    for i, row in found:
+        for name, value in row.items():
+            if name == key or name in columns:
+                continue
+            column = fresh.setdefault(name, [None] * count)
+            if column[i] is None:
+                column[i] = value
+            elif name.lower() in CAPTION_COLUMNS:
+                column[i] = f"{_text(column[i])}\n{_text(value)}"
+    columns.update(fresh)
+
+
+def parse_table(path: str, text: str, where: str) -> list[dict[str, Any]]:
+    """The rows of a csv, tsv or jsonl file as dictionaries.
+
+    Raises:
+        DataError: with the number of the line that cannot be understood.
+    """
+    if path.endswith(".jsonl"):
+        return _parse_json_lines(path, text, where)
+    try:
+        delimiter = _delimiter(text)
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+        rows = []
+        for row in reader:
+            if None in row:
+                raise DataError(
+                    f"Line {reader.line_num} of {path} in {where} has more values than the head has columns; "
+                    "quote values that hold the separator."
+                )
+            rows.append({str(k): v for k, v in row.items()})
+    except csv.Error as error:
+        raise DataError(f"{path} in {where} cannot be read as a table ({error}); save it as plain CSV.") from error
+    return rows
+
+
+def _delimiter(text: str) -> str:
+    """The separator with which the head has a column of file names; a comma if none has."""
+    for delimiter in (",", ";", "\t"):
+        head = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+        if any(name.lower().strip() in FILE_COLUMNS for name in head):
+            return delimiter
+    return ","
+
+
+def _parse_json_lines(path: str, text: str, where: str) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"Line {number} of {path} in {where} is not a JSON object; write one object a line.")
+        rows.append({str(k): v for k, v in row.items()})
+    return rows
+
+
+class _Finder:
+    """Finds the picture that a table means by a file name."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._exact = {name: i for i, name in enumerate(files)}
+        self._composed = {_compose(name): i for i, name in enumerate(files)}
+        self._base = _unique((_compose(name).rsplit("/", 1)[-1], i) for i, name in enumerate(files))
+        self._stem = _unique((base.rsplit(".", 1)[0], i) for base, i in self._base.items())
+
+    def find(self, folder: str, said: str) -> int | None:
+        said = said.strip().replace("\\", "/").removeprefix("./")
+        for name in (folder + said, said):
+            if name in self._exact:
+                return self._exact[name]
+        composed = _compose(said)
+        for name in (_compose(folder) + composed, composed):
+            if name in self._composed:
+                return self._composed[name]
+        base = composed.rsplit("/", 1)[-1]
+        return self._base.get(base, self._stem.get(base))
+
+
+def _unique(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    listed = list(pairs)
+    counts = Counter(name for name, _ in listed)
+    return {name: i for name, i in listed if counts[name] == 1}
+
+
+def _compose(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _importance(path: str) -> tuple[int, str]:
+    base = path.rsplit("/", 1)[-1]
+    order = ("metadata.csv", "metadata.jsonl", "labels.csv", "captions.csv")
+    return (order.index(base) if base in order else len(order)), path
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)

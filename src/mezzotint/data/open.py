@@ -1,0 +1,324 @@
+"""The one way in: whatever holds pictures becomes a `PictureSet`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.core.errors import DataError
+from mezzotint.data import _arrays, pack
+from mezzotint.data._archive import TarSource, ZipSource, is_tar
+from mezzotint.data._headers import Header, looks_like_picture
+from mezzotint.data._metadata import annotate
+from mezzotint.data._refit import refit
+from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
+from mezzotint.data.raw import RawArrays
+from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
+from mezzotint.data.splits import make_splits
+from mezzotint.data.types import BadFile, DataConfig, PictureSet
+
+Progress = Callable[[int, int], None]
+_PIXEL_OPTIONS = ("size", "fit", "mode", "alpha", "depth", "frames", "pad_value")
+
+
+def open_pictures(
+    source: str | Path | NDArray[Any] | PictureSet,
+    config: DataConfig = DataConfig(),
+    *,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
+    workers: int | None = None,
+) -> PictureSet:
+    """Open any source of pictures as one packed set.
+
+    Args:
+        source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, the name of
+            a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], or a set.
+        config: how pictures are read and divided.
+        progress: called with (files done, files in all) while pictures are decoded.
+        cache_dir: where packed arrays are kept; by default $MEZZOTINT_CACHE or the user's cache folder.
+        workers: number of threads; by default one for each core.
+
+    Returns:
+        The set: pictures [N, H, W, C] uint8 or uint16, read-only and usually memory-mapped.
+
+    Raises:
+        DataError: nothing usable is there, or the options do not fit the pictures; the sentence says what to do.
+
+    Example:
+        >>> squares = np.zeros((20, 8, 8), np.uint8)
+        >>> open_pictures(squares).shape
+        (1, 8, 8)
+    """
+    if isinstance(source, PictureSet):
+        return _from_set(source, config, cache_dir, workers)
+    if isinstance(source, np.ndarray):
+        return _from_raw(_arrays.from_array(source, config), "an array", config, cache_dir, workers)
+    path = Path(source).expanduser()
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # far too long, or with a zero byte
+        there = False
+    if not there:
+        return _from_name(str(source), config, cache_dir, workers)
+    raw = _load_arrays(path, config)
+    if raw is not None:
+        return _from_raw(raw, str(source), config, cache_dir, workers)
+    return _from_files(_open_source(path), str(source), config, cache_dir, workers, progress)
+
+
+def _from_name(name: str, config: DataConfig, cache_dir: Path | None, workers: int | None) -> PictureSet:
+    from mezzotint.data.named import is_named, load_named
+
+    if not is_named(name):
+        raise DataError(
+            f'There is no file or folder "{name}", and no set of that name is known; '
+            "check the spelling, or give the path to your pictures."
+        )
+    return _from_raw(load_named(name), name, config, cache_dir, workers)
+
+
+def _load_arrays(path: Path, config: DataConfig) -> RawArrays | None:
+    """The source as arrays, if it is one of those that hold arrays."""
+    try:
+        if path.is_dir():
+            return _load_array_folder(path)
+        if not path.is_file():
+            raise DataError(f"{path} is neither a file nor a folder; give the path to your pictures.")
+        return _load_array_file(path, config)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); check who may read it.") from error
+
+
+def _load_array_folder(path: Path) -> RawArrays | None:
+    if files := _arrays.idx_files(path):
+        return _arrays.load_idx(files)
+    if _arrays.is_cifar_folder(path):
+        return _arrays.load_cifar({p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}, str(path))
+    return None
+
+
+def _load_array_file(path: Path, config: DataConfig) -> RawArrays | None:
+    with path.open("rb") as handle:
+        head = handle.read(16)
+    if head.startswith(b"\x93NUMPY"):
+        return _arrays.load_npy(path, config)
+    if path.suffix == ".npz":
+        return _arrays.load_npz(path, config)
+    if _arrays.is_idx(path):
+        return _arrays.load_idx(_arrays.idx_with_labels(path))
+    if _arrays.is_pickle(path):
+        return _arrays.load_cifar({path.name: path.read_bytes()}, str(path))
+    if "cifar" in path.name.lower() and not head.startswith(b"PK"):
+        batches = _arrays.cifar_members(path)
+        return _arrays.load_cifar(batches, str(path)) if batches else None
+    return None
+
+
+def _open_source(path: Path) -> Source:
+    if path.is_dir():
+        return FolderSource(path)
+    with path.open("rb") as handle:
+        head = handle.read(16)
+    if looks_like_picture(head):
+        return FolderSource(path)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    if is_tar(path) or ".tar" in path.name.lower():
+        return TarSource(path)
+    if is_picture_name(path.name):
+        return FolderSource(path)
+    raise DataError(
+        f"{path} is nothing that holds pictures; give a folder, a picture, a zip or tar archive, .npz, .npy, or "
+        "MNIST or CIFAR files."
+    )
+
+
+def _from_files(
+    source: Source,
+    where: str,
+    config: DataConfig,
+    cache_dir: Path | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> PictureSet:
+    cache = Cache(cache_dir)
+    options = _option_texts(config)
+    try:
+        identity = source.identity()
+        listing = None
+        if identity is None:
+            listing = source.listing()
+            key = hash_parts([*options, *(f"{m.name}\0{m.size}\0{m.stamp}" for m in listing.members)])
+        else:
+            key = hash_parts([*options, identity])
+        entry = cache.find(key)
+        if entry is None:
+            entry = _make_entry(source, listing or source.listing(), config, cache, key, workers, progress)
+    finally:
+        source.close()
+    meta = entry.meta
+    tables = meta.tables if listing is None else listing.tables
+    notes = [*(meta.listing_notes if listing is None else listing.notes), *meta.notes]
+    ignored = (meta.ignored if listing is None else listing.ignored) - len(tables)
+    if ignored > 0:
+        notes.append(f"Files that are not pictures were passed over: {ignored:,}.")
+    if cache.note:
+        notes.append(cache.note)
+    return _assemble(entry, tables, notes, where, config)
+
+
+def _make_entry(
+    source: Source,
+    listing: Listing,
+    config: DataConfig,
+    cache: Cache,
+    key: str,
+    workers: int | None,
+    progress: Progress | None,
+) -> Entry:
+    """Find the same content under another key, or else decode it."""
+    likeness = hash_parts([*_option_texts(config), *(f"{m.name}\0{m.size}" for m in listing.members)])
+    content: str | None = None
+    for like in cache.find_like(likeness):
+        content = content or pack.hash_content(source, listing.members)
+        if like.meta.content == content:
+            return cache.link(like, _with_listing(like.meta, listing), likeness, key)
+    with cache.new() as partial:
+        meta = pack.pack(source, listing, config, partial, progress=progress, workers=workers)
+        return cache.keep(partial, _with_listing(meta, listing), likeness, key)
+
+
+def _with_listing(meta: Meta, listing: Listing) -> Meta:
+    return replace(meta, tables=dict(listing.tables), listing_notes=list(listing.notes), ignored=listing.ignored)
+
+
+def _assemble(entry: Entry, tables: Mapping[str, str], notes: list[str], where: str, config: DataConfig) -> PictureSet:
+    """Join the packed rows with what folders and tables say of their files."""
+    meta = entry.meta
+    files = list(dict.fromkeys(meta.files))
+    said = annotate(files, tables, config, where)
+    index = {name: i for i, name in enumerate(files)}
+    rows = np.array([index[name] for name in meta.files], np.int64)
+    names = meta.files
+    if meta.frames is not None:
+        several = {name for name, frame in zip(meta.files, meta.frames, strict=True) if frame}
+        names = [
+            pack.frame_name(name, frame) if name in several else name
+            for name, frame in zip(meta.files, meta.frames, strict=True)
+        ]
+    fixed = said.fixed and {part: np.flatnonzero(np.isin(rows, found)) for part, found in said.fixed.items()}
+    raw = RawArrays(
+        entry.pictures,
+        None if said.labels is None else said.labels[rows],
+        said.classes,
+        tuple(names),
+        {name: column[rows] for name, column in said.attributes.items()},
+        None if said.captions is None else tuple(said.captions[i] for i in rows),
+        fixed,
+        tuple(said.notes + notes),
+    )
+    bad = tuple(BadFile(path, reason) for path, reason in meta.bad)
+    # Frames of one film look alike, so they stay in one part.
+    groups = meta.files if meta.frames is not None and config.group is None else None
+    return _finish(raw, meta.pixels, where, config, bad, groups)
+
+
+def _finish(
+    raw: RawArrays,
+    pixels: str,
+    where: str,
+    config: DataConfig,
+    bad: tuple[BadFile, ...] = (),
+    groups: Sequence[str] | None = None,
+) -> PictureSet:
+    """Divide a set whose pictures are as they shall be, and seal it with a fingerprint."""
+    count = len(raw.pictures)
+    names = raw.names if raw.names is not None else tuple(f"{i:06d}" for i in range(count))
+    if config.group is not None:
+        if config.group not in raw.attributes:
+            raise DataError(f'{where} has no column "{config.group}" for group; known: {", ".join(raw.attributes)}.')
+        column = raw.attributes[config.group]
+        groups = [str(value) for value in column]
+    splits, notes = make_splits(
+        names,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
+        labels=raw.labels,
+        groups=groups,
+        fixed=raw.fixed_splits,
+    )
+    labels = "" if raw.labels is None else hashlib.sha256(np.ascontiguousarray(raw.labels).data).hexdigest()
+    chosen = json.dumps(config.to_json() | {"flip": None}, sort_keys=True)
+    return PictureSet(
+        pictures=raw.pictures,
+        labels=raw.labels,
+        classes=raw.classes,
+        names=names,
+        splits=splits,
+        source=where,
+        fingerprint=hash_parts([pixels, labels, chosen, *raw.classes, "", *names]),
+        attributes=dict(raw.attributes),
+        captions=raw.captions,
+        bad=bad,
+        notes=(*raw.notes, *notes),
+    )
+
+
+def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, workers: int | None) -> PictureSet:
+    """A set again: as it is with default options, or else fitted anew; its parts stay as they are."""
+    if config == DataConfig():
+        return pictures
+    raw = RawArrays(
+        pictures.pictures,
+        pictures.labels,
+        pictures.classes,
+        pictures.names,
+        pictures.attributes,
+        pictures.captions,
+        pictures.splits,
+        pictures.notes,
+        pictures.fingerprint,
+    )
+    made = _from_raw(raw, pictures.source, config, cache_dir, workers)
+    return replace(made, bad=pictures.bad, splits=dict(pictures.splits))
+
+
+def _from_raw(
+    raw: RawArrays, where: str, config: DataConfig, cache_dir: Path | None, workers: int | None
+) -> PictureSet:
+    if len(raw.pictures) == 0:
+        raise DataError(f"{where} holds no picture; give an array with at least one.")
+    print_ = _arrays.array_fingerprint(raw)
+    _, height, width, channels = raw.pictures.shape
+    deep = raw.pictures.dtype == np.uint16
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    header = Header(width, height, mode, channels > 2, channels in (2, 4), deep)
+    notes: list[str] = []
+    plan = pack.make_plan([header] * len(raw.pictures), config, where, notes)
+    if plan.shape == raw.pictures.shape[1:] and plan.deep == deep:
+        return _finish(replace(raw, notes=(*raw.notes, *notes)), print_, where, config)
+    cache = Cache(cache_dir)
+    key = hash_parts([*_option_texts(config), "array", print_])
+    entry = cache.find(key)
+    if entry is None:
+        with cache.new() as partial:
+            meta = refit(raw.pictures, plan, partial, workers)
+            entry = cache.keep(partial, meta, key, key)
+    if cache.note:
+        notes.append(cache.note)
+    fitted = replace(raw, pictures=entry.pictures, notes=(*raw.notes, *notes))
+    return _finish(fitted, entry.meta.pixels, where, config)
+
+
+def _option_texts(config: DataConfig) -> list[str]:
+    values = config.to_json()
+    return [f"version {VERSION}", *(f"{name}={json.dumps(values[name])}" for name in _PIXEL_OPTIONS), "\0"]
