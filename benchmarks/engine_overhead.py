@@ -1,7 +1,7 @@
 """What the engine costs a step over a bare loop, on a two-layer model: `python benchmarks/engine_overhead.py`.
 
-Both train the same network with the same optimiser on the same batches. The engine adds seeding, the finite check, turns,
-logging every 20 steps, a progress bar, a time budget, and the moving average of the weights.
+Both train the same network with the same optimiser on the same batches. The engine adds seeding, the finite check,
+turns, logging every 20 steps, a progress bar, a time budget, and the moving average of the weights.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from _turns import in_turn
 from rich.console import Console
 from torch import nn
 
+from _turns import in_turn
 from mezzotint.core.config import Config
 from mezzotint.data.batches import Batches
 from mezzotint.engine.callbacks import Interrupts, JsonLog, TimeBudget
@@ -62,7 +62,12 @@ def main() -> None:
     pictures = make_pictures(count=400)
     config = TrainConfig(batch_size=BATCH, steps=None, minutes=60, precision="fp32")
     log = Path(tempfile.mkdtemp()) / "log.jsonl"
-    callbacks: list[Any] = [JsonLog(log, 20), ProgressBar("two", Console(file=log.open("w"))), Interrupts(), TimeBudget(60)]
+    callbacks: list[Any] = [
+        JsonLog(log, 20),
+        ProgressBar("two", Console(file=log.open("w"))),
+        Interrupts(),
+        TimeBudget(60),
+    ]
     trainer = Trainer(Two(), pictures, config, torch.device("cpu"), callbacks=callbacks)
     trainer.model.train()
     for callback in callbacks:

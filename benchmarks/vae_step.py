@@ -36,7 +36,7 @@ from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.engine.plan import settle
-#from mezzotint.nn.fastconv import accelerate
+
 from mezzotint.nn.likelihoods import gaussian_kl
 
 BATCH, LATENT, LR = 100, 16, 1e-4
@@ -116,7 +116,6 @@ def main() -> None:
 
     peer, model = make_peer(options.network, data)
     same = Same(model)
-    #    accelerate(same)
     config, why = settle(same, pictures, TrainConfig(batch_size=BATCH, ema=0, steps=100_000), torch.device("cpu"))
     ours = Trainer(same, pictures, config, torch.device("cpu"))
     same.train()

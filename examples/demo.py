@@ -32,7 +32,9 @@ def main() -> int:
         run = mz.train(name, "digits", out=OUT / name, batch_size=64, **options)
         rate = run.step * 64 / run.seconds
         where = run.path / "samples.png"
-        table.add_row(name, f"{run.step:,}", f"{run.seconds:.0f}", f"{rate:,.0f}", str(where), str(run.path / "pictures"))
+        table.add_row(
+            name, f"{run.step:,}", f"{run.seconds:.0f}", f"{rate:,.0f}", str(where), str(run.path / "pictures")
+        )
     console.print("\n", table)
     console.print("Next: mezzotint sample runs/demo/dcgan -n 100 --seed 3 -o grid.png")
     console.print("      mezzotint train dcgan YOUR-FOLDER/ --size 64 --out runs/mine")

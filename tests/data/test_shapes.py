@@ -80,7 +80,12 @@ def test_moving_a_step_moves_the_pixels(factors: tuple[int, ...], size: int, dom
     second[0, 3:5] += 1
     step = size // 32
     before, after = cover(first, size, domain)[0], cover(second, size, domain)[0]
-    np.testing.assert_array_equal(np.roll(before, (step, step), (0, 1)), after)
+    # float rounding may fall the other way at an edge, by one grey level of 255
+    np.testing.assert_allclose(
+        np.roll(before, (step, step), (0, 1)).astype(float),
+        after.astype(float),
+        atol=1 / 255 if after.dtype.kind == "f" else 1,
+    )
 
 
 @pytest.mark.parametrize("shape", range(6))

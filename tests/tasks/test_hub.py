@@ -167,7 +167,7 @@ def test_wrong_files_are_checkpoint_errors_and_nothing_runs(run: Run, tmp_path: 
     value = json.loads(good[config])
     value["model"]["name"] = "os.system"
     config.write_text(json.dumps(value))
-    assert "does not fit" in refused()
+    assert "does not know" in refused()
     tensors = read_safetensors(weights)
     write_safetensors(weights, dict(list(tensors.items())[1:]))
     assert "belong together" in refused()
