@@ -36,7 +36,6 @@ from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.engine.plan import settle
-
 from mezzotint.nn.likelihoods import gaussian_kl
 
 BATCH, LATENT, LR = 100, 16, 1e-4
