@@ -25,17 +25,17 @@ TRAININGS = {
 def main() -> int:
     """Train each model for its share of the time and print a table."""
     console = Console()
-    table = Table("model", "steps", "seconds", "pictures/s", "samples", "film of the training")
+    table = Table("model", "steps", "seconds", "pictures/s", "samples and film")
     shutil.rmtree(OUT, ignore_errors=True)
     for name, options in TRAININGS.items():
         console.print(f"\n[bold]{name}[/] on 1,797 handwritten digits, {options['minutes']:g} minutes at most")
         run = mz.train(name, "digits", out=OUT / name, batch_size=64, **options)
         rate = run.step * 64 / run.seconds
-        where = run.path / "samples.png"
-        table.add_row(
-            name, f"{run.step:,}", f"{run.seconds:.0f}", f"{rate:,.0f}", str(where), str(run.path / "pictures")
-        )
+        table.add_row(name, f"{run.step:,}", f"{run.seconds:.0f}", f"{rate:,.0f}", f"{run.path}/")
     console.print("\n", table)
+    console.print(
+        "In each folder: samples.png, what it makes now; pictures/, how it came to be; README.md, all about it."
+    )
     console.print("Next: mezzotint sample runs/demo/dcgan -n 100 --seed 3 -o grid.png")
     console.print("      mezzotint train dcgan YOUR-FOLDER/ --size 64 --out runs/mine")
     return 0
