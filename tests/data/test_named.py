@@ -18,6 +18,7 @@ from mezzotint.core.errors import DataError
 from mezzotint.data import named
 from mezzotint.data.download import RemoteFile
 from mezzotint.data.named import describe, is_named, load_named, names
+from mezzotint.data.open import open_pictures
 
 
 def official(name: str) -> bool:
@@ -75,7 +76,8 @@ def test_the_official_idx_files(name: str) -> None:
     assert arrays.labels is not None
     assert arrays.fixed_splits is not None
     np.testing.assert_array_equal(arrays.fixed_splits["test"], np.arange(60000, 70000))
-    assert "licence" in said[0]
+    assert "licence" in arrays.notes[0]
+    assert not said, "nothing is downloaded, so there is nothing to announce"
     if name == "mnist":
         assert arrays.labels[:5].tolist() == [5, 0, 4, 1, 9]
         assert np.bincount(arrays.labels[:60000])[1] == 6742
@@ -187,3 +189,16 @@ def test_a_pickle_cannot_run_code(alone: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DataError, match="cifar-10"):
         load_named("cifar10")
     assert not (alone / "harm").exists()
+
+
+def test_the_licence_is_said_before_anything_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def refuse(*_: object, **__: object) -> Path:
+        assert "licence" in said[-1]
+        raise DataError("no network")
+
+    monkeypatch.delenv("MEZZOTINT_DATA", raising=False)
+    monkeypatch.setattr(named, "download", refuse)
+    with pytest.raises(DataError, match="no network"):
+        open_pictures("mnist", notify=said.append, cache_dir=tmp_path)

@@ -97,7 +97,7 @@ def load_named(
 
     Args:
         name: one of `names()`.
-        notify: is told the licence, and what is about to be downloaded.
+        notify: is told what is about to be downloaded, and its licence; the notes of the set hold the licence too.
         progress: called with (bytes so far, bytes in all) of the file that is arriving.
         cache_dir: replaces the usual folder for caches.
 
@@ -110,8 +110,6 @@ def load_named(
     """
     chosen = describe(name)
     source = f"{chosen.name}: {chosen.summary}; {chosen.reference}; licence: {chosen.licence}."
-    if notify is not None:
-        notify(source)
     files = {file.name: _locate(chosen, file, notify, progress, cache_dir) for file in chosen.files}
     arrays = chosen.read(files)
     # Known hashes stand for the content, which then need not be hashed again.
@@ -146,7 +144,8 @@ def _locate(
             "or name the folder above that one in MEZZOTINT_DATA."
         )
     if notify is not None and not (folder / file.name).is_file():
-        notify(f"Downloading {file.name} ({file.size / 1e6:.1f} MB) to {folder}.")
+        megabytes = file.size / 1e6
+        notify(f"Downloading {file.name} ({megabytes:.1f} MB) to {folder}; licence of the set: {chosen.licence}.")
     return download(file, folder, progress=progress)
 
 

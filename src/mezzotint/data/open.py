@@ -33,6 +33,7 @@ def open_pictures(
     config: DataConfig = DataConfig(),
     *,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
     cache_dir: Path | None = None,
     workers: int | None = None,
 ) -> PictureSet:
@@ -42,7 +43,9 @@ def open_pictures(
         source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, the name of
             a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], or a set.
         config: how pictures are read and divided.
-        progress: called with (files done, files in all) while pictures are decoded.
+        progress: called with (files done, files in all) while pictures are decoded, or with bytes while a named set
+            is downloaded.
+        notify: told of a named set's licence, and of what is about to be downloaded.
         cache_dir: where packed arrays are kept; by default $MEZZOTINT_CACHE or the user's cache folder.
         workers: number of threads; by default one for each core.
 
@@ -67,14 +70,21 @@ def open_pictures(
     except (OSError, ValueError):  # far too long, or with a zero byte
         there = False
     if not there:
-        return _from_name(str(source), config, cache_dir, workers)
+        return _from_name(str(source), config, cache_dir, workers, progress, notify)
     raw = _load_arrays(path, config)
     if raw is not None:
         return _from_raw(raw, str(source), config, cache_dir, workers)
     return _from_files(_open_source(path), str(source), config, cache_dir, workers, progress)
 
 
-def _from_name(name: str, config: DataConfig, cache_dir: Path | None, workers: int | None) -> PictureSet:
+def _from_name(
+    name: str,
+    config: DataConfig,
+    cache_dir: Path | None,
+    workers: int | None,
+    progress: Progress | None,
+    notify: Callable[[str], None] | None,
+) -> PictureSet:
     from mezzotint.data.named import is_named, load_named
 
     if not is_named(name):
@@ -82,7 +92,8 @@ def _from_name(name: str, config: DataConfig, cache_dir: Path | None, workers: i
             f'There is no file or folder "{name}", and no set of that name is known; '
             "check the spelling, or give the path to your pictures."
         )
-    return _from_raw(load_named(name), name, config, cache_dir, workers)
+    raw = load_named(name, notify=notify, progress=progress, cache_dir=cache_dir)
+    return _from_raw(raw, name, config, cache_dir, workers)
 
 
 def _load_arrays(path: Path, config: DataConfig) -> RawArrays | None:

@@ -58,6 +58,7 @@ def prepare(
     config: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    tell: Tell | None = None,
 ) -> Prepared:
     """Resolve settings, open the pictures and build the model; nothing is written.
 
@@ -67,6 +68,7 @@ def prepare(
         config: a .json or .toml file with sections model, data and train.
         settings: the same sections; they win over the file.
         progress: called with (done, all) while pictures are decoded.
+        tell: told of the licence of a named set, and of what is about to be downloaded.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -82,7 +84,7 @@ def prepare(
     model_config = cls.Config.build(sections.get("model", {}), "model")
     device = choose_device(train.device)
     keep_freed_memory()
-    pictures = open_pictures(source, data, progress=progress)
+    pictures = open_pictures(source, data, progress=progress, notify=tell)
     classes = pictures.classes if pictures.labels is not None else ()
     channels, height, width = pictures.shape
     spec = PictureSpec(channels, height, width, classes)
@@ -162,7 +164,9 @@ def train(
         RunFolder.check_free(Path(out))
     asked = {"train": options, "data": {} if size is None else {"size": size}}
     with counting("Reading pictures", quiet) as progress:
-        prepared = prepare(model, source, config=config, settings=merge(settings or {}, asked), progress=progress)
+        prepared = prepare(
+            model, source, config=config, settings=merge(settings or {}, asked), progress=progress, tell=tell
+        )
     for note in prepared.pictures.notes:
         tell(note)
     if prepared.pictures.bad:
