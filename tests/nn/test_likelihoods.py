@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from mezzotint.nn.likelihoods import bernoulli, discretised_logistic, gaussian, gaussian_kl
+from mezzotint.engine.model import PictureSpec, build
+from mezzotint.nn.likelihoods import (
+    bernoulli,
+    bounded_log_variance,
+    discretised_logistic,
+    gaussian,
+    gaussian_kl,
+    least_scale,
+)
 
 
 def test_bernoulli() -> None:
@@ -44,3 +55,37 @@ def test_kl() -> None:
     mean, log_variance = torch.randn(6, 3), torch.randn(6, 3)
     q, p = Normal(mean, (0.5 * log_variance).exp()), Normal(torch.zeros(3), torch.ones(3))
     assert torch.allclose(gaussian_kl(mean, log_variance), kl_divergence(q, p).sum(1), atol=1e-5)
+
+
+def test_the_learned_scale_has_a_floor_and_is_free_above_it() -> None:
+    least = -math.log(255)
+    assert least_scale(torch.tensor(-1000.0)) == pytest.approx(least, abs=1e-6)
+    assert least_scale(torch.tensor(-1.0)) == pytest.approx(-1.0, abs=0.011)
+    assert least_scale(torch.tensor(30.0)) == pytest.approx(30.0, abs=1e-5)
+
+
+def test_log_variance_is_bounded_only_beyond_reason() -> None:
+    inside = torch.linspace(-300, 5, 100, requires_grad=True)
+    assert torch.equal(bounded_log_variance(inside), inside)
+    beyond = torch.tensor([5.5, 90.0, 1e30], requires_grad=True)
+    bounded = bounded_log_variance(beyond)
+    bounded.sum().backward()
+    assert bounded.exp().isfinite().all()
+    assert beyond.grad is not None
+    assert (beyond.grad > 0).all()
+
+
+@pytest.mark.parametrize("network", ["conv", "mlp"])
+def test_a_vae_survives_an_encoder_gone_astray(network: str) -> None:
+    """Training on `shapes` once ended with an infinite kl: the encoder had said e^92."""
+    settings = {"network": network, "latent": 4, "width": 8, "hidden": (16,)}
+    model = build("vae", settings, PictureSpec(1, 8, 8), seed=0)
+    with torch.no_grad():
+        model.encoder.head.bias[4:] = 200.0
+        model.scale[0].fill_(-100.0)
+    reconstruction, kl = model.elbo_terms(torch.rand(3, 1, 8, 8) * 2 - 1, torch.randn(3, 4))
+    (kl - reconstruction).mean().backward()
+    for value in (reconstruction, kl, *(p.grad for p in model.parameters())):
+        assert value is not None
+        assert value.isfinite().all()
+    assert model.encoder.head.bias.grad[4:].abs().min() > 0

@@ -16,8 +16,19 @@ from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._latent import GaussianLatent
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
-from mezzotint.nn.likelihoods import LEVELS, bernoulli, discretised_logistic, gaussian, gaussian_kl
+from mezzotint.nn.likelihoods import (
+    LEVELS,
+    bernoulli,
+    bounded_log_variance,
+    discretised_logistic,
+    gaussian,
+    gaussian_kl,
+    least_scale,
+)
 from mezzotint.nn.sizes import cut, even, resolutions
+
+_SCALE_SPEED = 10.0
+"""The learned scale is one number that starts far from where it ends: it moves faster than Adam moves a weight."""
 
 
 class VAEConfig(Config):
@@ -169,6 +180,7 @@ class VAE(GaussianLatent):
             noise: the standard normal draw [N, latent].
         """
         mean, log_variance = self.encoder(pictures)
+        log_variance = bounded_log_variance(log_variance)
         z = mean + torch.exp(0.5 * log_variance) * noise
         return self.log_p(pictures, self.decoder(z)), gaussian_kl(mean, log_variance)
 
@@ -177,7 +189,7 @@ class VAE(GaussianLatent):
         if self.config.likelihood == "bernoulli":
             return bernoulli(output, pictures)
         if self.config.likelihood == "gaussian":
-            return gaussian(output, self.scale[0], pictures)
+            return gaussian(output, least_scale(_SCALE_SPEED * self.scale[0]), pictures)
         mean, log_scale = output.chunk(2, 1)
         return discretised_logistic(mean, log_scale.clamp(min=-7), pictures)
 

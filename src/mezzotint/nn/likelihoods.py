@@ -22,6 +22,25 @@ def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).sum(1)
 
 
+def least_scale(log_scale: Tensor) -> Tensor:
+    """`log_scale`, smoothly kept above log(1 / 255), half a grey level; any shape.
+
+    A density may rise without end where pictures are drawn in whole grey levels, and gains nothing by it; the smooth
+    bound is that of sigma-VAE (Rybkin et al. 2021, appendix).
+    """
+    least = -math.log(LEVELS - 1)
+    return least + F.softplus(log_scale - least)
+
+
+def bounded_log_variance(log_variance: Tensor, top: float = 5.0) -> Tensor:
+    """`log_variance` itself up to `top`, its logarithm beyond; any shape.
+
+    One bad step may send an encoder's log variance to where its exponential overflows. This way it stays finite, and
+    the gradient that brings it back does not vanish as that of a clamp would.
+    """
+    return log_variance.clamp(max=top) + (log_variance - top).clamp(min=0).log1p()
+
+
 def gaussian(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     """Density of independent normals on the scale of [-1, 1].
 
