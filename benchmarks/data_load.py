@@ -27,9 +27,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _turns import in_turn, ratio
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
+
+from _turns import in_turn, ratio
 
 SIDE, SIZE, BATCH = 256, 64, 64
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from kill_during_save import KillReport, kill_trial
 
 import mezzotint as mz
+from kill_during_save import KillReport, kill_trial
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
