@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from _turns import in_turn, ratio
 
-SIDE, SIZE, BATCH = 256, 64, 64
+SIZE, BATCH = 64, 64
 
 
 def originals() -> list[Image.Image]:
@@ -50,20 +50,20 @@ def originals() -> list[Image.Image]:
     return found
 
 
-def make_folder(folder: Path, count: int) -> None:
-    """Write `count` different JPEGs, some upright, some wide, with the fine grain that a camera's have."""
+def make_folder(folder: Path, count: int, side: int) -> None:
+    """Write `count` different JPEGs of `side` pixels on the short side, upright and wide, grainy as a camera's."""
     random = np.random.default_rng(0)
     sources = originals()
-    grain = random.normal(0, 4, (SIDE * 2, SIDE * 2, 1))
+    grain = random.normal(0, 4, (side * 2, side * 2, 1))
     for number in range(count):
         image = sources[number % len(sources)]
-        width, height = [(SIDE, SIDE), (SIDE * 4 // 3, SIDE), (SIDE, SIDE * 4 // 3)][number % 3]
+        width, height = [(side, side), (side * 4 // 3, side), (side, side * 4 // 3)][number % 3]
         share = random.uniform(0.7, 1.0)
         cut = (min(image.width, image.height * width / height) * share, 0.0)
         cut = (cut[0], cut[0] * height / width)
         left, top = random.uniform(0, image.width - cut[0]), random.uniform(0, image.height - cut[1])
         piece = image.resize((width, height), Image.Resampling.BICUBIC, (left, top, left + cut[0], top + cut[1]))
-        y, x = random.integers(0, SIDE * 2 - height), random.integers(0, SIDE * 2 - width)
+        y, x = random.integers(0, side * 2 - height), random.integers(0, side * 2 - width)
         values = np.asarray(piece) + grain[y : y + height, x : x + width]
         picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
         picture.save(folder / f"{number:05d}.jpg", quality=90)
@@ -112,13 +112,14 @@ def main() -> None:
     """Make the folder, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--side", type=int, default=256, help="pixels on the short side")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder, cache = Path(temporary) / "pictures", Path(temporary) / "cache"
         folder.mkdir()
-        make_folder(folder, options.pictures)
+        make_folder(folder, options.pictures, options.side)
         size = sum(path.stat().st_size for path in folder.iterdir()) / options.pictures
         print(f"{options.pictures:,} JPEGs of {size / 1000:.1f} kB")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 import tarfile
 import zipfile
@@ -194,8 +195,8 @@ def _encode(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
 def idx_files(folder: Path) -> dict[str, tuple[Path, Path | None]]:
     """MNIST's files in a folder: "train" and "test" -> (pictures, labels). Unpacked ones are preferred."""
     found: dict[str, tuple[Path, Path | None]] = {}
-    for path in sorted(folder.iterdir()):
-        match = _IDX.match(path.name)
+    for name in sorted(filter(_IDX.match, os.listdir(folder))):
+        match, path = _IDX.match(name), folder / name
         if match and path.is_file():
             found.setdefault("train" if match[1] == "train" else "test", (path, _idx_labels(path)))
     return found
@@ -284,8 +285,9 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 
 def is_cifar_folder(path: Path) -> bool:
     """Whether a folder holds CIFAR's Python batches."""
-    names = {p.name for p in path.iterdir() if p.is_file()}
-    return "data_batch_1" in names or {"train", "test", "meta"} <= names
+    names = set(os.listdir(path))
+    wanted = {"data_batch_1"} if "data_batch_1" in names else {"train", "test", "meta"}
+    return wanted <= names and all((path / name).is_file() for name in wanted)
 
 
 def is_pickle(path: Path) -> bool:

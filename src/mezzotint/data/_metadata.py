@@ -154,7 +154,7 @@ def _check_asked(columns: Mapping[str, Any], config: DataConfig, where: str) -> 
 def _joined(files: Sequence[str], tables: Mapping[str, str], where: str, notes: list[str]) -> dict[str, list[Any]]:
     """All columns of all tables that speak of `files`: name -> N values, None where nothing is said."""
     columns: dict[str, list[Any]] = {}
-    finder = _Finder(files)
+    finder = _Finder(files if tables else ())
     for path in sorted(tables, key=_importance):
         explicit = path.rsplit("/", 1)[-1].startswith("metadata.")
         rows = parse_table(path, tables[path], where)

@@ -93,10 +93,10 @@ class FolderSource:
     def listing(self) -> Listing:
         listing = Listing()
         tables: dict[str, Path] = {}
-        found = self._walk(listing) if self._only is None else [(self._only, self._root / self._only)]
+        found = self._walk(listing) if self._only is None else [(self._only, f"{self._prefix}{self._only}")]
         for name, path in found:
             try:
-                info = path.stat()
+                info = os.stat(path)
             except OSError:
                 if is_picture_name(name):
                     listing.bad.append(BadFile(name, "is a link that leads nowhere"))
@@ -105,9 +105,9 @@ class FolderSource:
                 listing.ignored += 1
                 continue
             if name.lower().endswith(TABLE_SUFFIXES):
-                tables[name] = path
+                tables[name] = Path(path)
             member = Member(name, info.st_size, info.st_mtime_ns)
-            sort_member(listing, member, lambda path=path: _head_of(path))  # type: ignore[misc]
+            sort_member(listing, member, lambda path=path: _head_of(Path(path)))  # type: ignore[misc]
         keep_tables(listing, tables, lambda path: _whole_table(path, self.where))
         return listing
 
@@ -134,8 +134,8 @@ class FolderSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _walk(self, listing: Listing) -> Iterator[tuple[str, Path]]:
-        """Every file under the root once, however links run; hidden ones are left out."""
+    def _walk(self, listing: Listing) -> Iterator[tuple[str, str]]:
+        """Every file under the root once, as name and path, however links run; hidden ones are left out."""
         seen: set[tuple[int, int]] = set()
         todo = [("", self._root)]
         while todo:
@@ -157,7 +157,7 @@ class FolderSource:
                 if is_hidden(entry.name):
                     continue
                 if not _is_folder(entry):
-                    yield prefix + entry.name, folder / entry.name
+                    yield prefix + entry.name, entry.path
                 elif entry.is_symlink():
                     links.append((f"{prefix}{entry.name}/", folder / entry.name))
                 else:
