@@ -4,8 +4,8 @@
     MEZZOTINT_DATA=... python benchmarks/vae_step.py --network mlp
     MEZZOTINT_DATA=... python benchmarks/vae_step.py --network conv --pictures 2000
 
-The networks are pythae's classes in both columns (its default MLP, and its convolutional ones for MNIST), started
-from the same weights, with its loss (half the squared error plus KL) and its optimiser (Adam, 1e-4). Beside the speed
+The networks are pythae's classes in both columns (its default MLP, and its convolutional ones for MNIST), from the
+same weights, with its loss (half the squared error plus KL) and its optimiser (Adam, 1e-4). Beside the speed
 stands the loss on test pictures after the same number of pictures.
 """
 
@@ -16,8 +16,8 @@ import copy
 import logging
 import statistics
 import tempfile
-import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,13 @@ from pythae.data.datasets import BaseDataset
 from pythae.models import VAE, VAEConfig
 from pythae.models.nn.benchmarks.mnist import Decoder_Conv_AE_MNIST, Encoder_Conv_VAE_MNIST
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
-from torch import Tensor
 
+from _turns import in_processes, ratio
 from mezzotint.core.config import Config
 from mezzotint.data.open import open_pictures
+from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import keep_freed_memory
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
@@ -84,8 +86,14 @@ def make_peer(network: str, data: np.ndarray) -> tuple[BaseTrainer, VAE]:
     return trainer, model
 
 
-def loss_on(encoder: Any, decoder: Any, x: Tensor) -> float:
-    """Half the squared error plus KL for each test picture, at the mean code."""
+def as_floats(mnist: PictureSet, split: str, count: int) -> np.ndarray:
+    """The first pictures of a split, [count, 1, 28, 28] in [0, 1]."""
+    return mnist.pictures[mnist.splits[split][:count]].transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+
+def loss_on(encoder: Any, decoder: Any) -> float:
+    """Half the squared error plus KL for each of 2,000 test pictures, at the mean code."""
+    x = torch.from_numpy(as_floats(open_pictures("mnist"), "test", 2000))
     encoder.eval(), decoder.eval()
     with torch.no_grad():
         code = encoder(x)
@@ -93,6 +101,45 @@ def loss_on(encoder: Any, decoder: Any, x: Tensor) -> float:
         value = 0.5 * (output - x).square().flatten(1).sum(1) + gaussian_kl(code.embedding, code.log_covariance)
     encoder.train(), decoder.train()
     return float(value.mean())
+
+
+class Pythae:
+    """The peer: its own trainer, an epoch of `count` pictures a turn."""
+
+    def __init__(self, network: str, count: int) -> None:
+        logging.disable(logging.INFO)
+        self.trainer, self.model = make_peer(network, as_floats(open_pictures("mnist"), "train", count))
+        self.epoch = 0
+
+    def step(self) -> None:
+        self.epoch += 1
+        self.trainer.train_step(self.epoch)
+
+    def result(self) -> float:
+        return loss_on(self.trainer.model.encoder, self.trainer.model.decoder)
+
+
+class Ours:
+    """The engine as `train` runs it, on the peer's networks and from its first weights."""
+
+    def __init__(self, network: str, count: int) -> None:
+        logging.disable(logging.INFO)
+        keep_freed_memory()
+        mnist = open_pictures("mnist")
+        _, model = make_peer(network, as_floats(mnist, "train", count))
+        self.same, self.rounds = Same(model), count // BATCH
+        pictures = replace(mnist, splits={**mnist.splits, "train": mnist.splits["train"][:count]})
+        wish = TrainConfig(batch_size=BATCH, ema=0, steps=100_000)
+        config, _ = settle(self.same, pictures, wish, torch.device("cpu"))
+        self.trainer = Trainer(self.same, pictures, config, torch.device("cpu"))
+        self.same.train()
+
+    def step(self) -> None:
+        for _ in range(self.rounds):
+            self.trainer.round()
+
+    def result(self) -> float:
+        return loss_on(self.same.encoder, self.same.decoder)
 
 
 def main() -> None:
@@ -103,45 +150,18 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    logging.disable(logging.INFO)
-
-    mnist = open_pictures("mnist")
-    train, test = mnist.splits["train"], mnist.splits["test"][:2000]
-    subset = train[: options.pictures]
-    data = mnist.pictures[subset].transpose(0, 3, 1, 2).astype(np.float32) / 255
-    unseen = torch.from_numpy(mnist.pictures[test].transpose(0, 3, 1, 2).astype(np.float32) / 255)
-    pictures = replace(mnist, splits={**mnist.splits, "train": subset})
-
-    peer, model = make_peer(options.network, data)
-    same = Same(model)
-    config, why = settle(same, pictures, TrainConfig(batch_size=BATCH, ema=0, steps=100_000), torch.device("cpu"))
-    ours = Trainer(same, pictures, config, torch.device("cpu"))
-    same.train()
-    print(why)
-
-    seconds: dict[str, list[float]] = {"pythae": [], "mezzotint": []}
-    for turn in range(options.turns + 1):
-        started = time.perf_counter()
-        peer.train_step(turn + 1)
-        middle = time.perf_counter()
-        for _ in range(options.pictures // BATCH):
-            ours.round()
-        if turn:  # the first turn warms up
-            seconds["pythae"].append(middle - started)
-            seconds["mezzotint"].append(time.perf_counter() - middle)
-    quality = {
-        "pythae": loss_on(peer.model.encoder, peer.model.decoder, unseen),
-        "mezzotint": loss_on(same.encoder, same.decoder, unseen),
+    players = {
+        "pythae": partial(Pythae, options.network, options.pictures),
+        "mezzotint": partial(Ours, options.network, options.pictures),
     }
+    seconds, loss = in_processes(players, options.turns, options.threads)
     for name, times in seconds.items():
         median = statistics.median(times)
         print(
             f"{name:10} {options.pictures / median:10,.0f} pictures/s   "
-            f"{median / (options.pictures / BATCH) * 1000:7.3f} ms a step   test loss {quality[name]:.3f}"
+            f"{median / (options.pictures / BATCH) * 1000:7.3f} ms a step   test loss {loss[name]:.3f}"
         )
-    ratios = [a / b for a, b in zip(seconds["pythae"], seconds["mezzotint"], strict=True)]
-    print(f"ratio: median {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+    print(ratio(seconds, "pythae", "mezzotint"))
 
 
 if __name__ == "__main__":

@@ -9,18 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mezzotint.nn import _convforms as forms
 from mezzotint.nn import fastconv
-from mezzotint.nn.fastconv import (
-    FastConv2d,
-    FastConvTranspose2d,
-    down,
-    patches,
-    up,
-    up_by_pixels,
-    weight_grad,
-    weight_grad_by_patches,
-    weight_grad_native,
-)
+from mezzotint.nn._convforms import Geometry
+from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d, down, quicken, up, weight_grad
 
 # batch, channels of the large side, channels of the small side, height and width of the large side
 SHAPES = [
@@ -31,18 +23,30 @@ SHAPES = [
     (2, 5, 1, 3, 3),
     (5, 1, 4, 16, 6),
 ]
+GEOMETRIES = [Geometry(4, 2, 1), Geometry(3, 2, 1), Geometry(3, 1, 1), Geometry(5, 3, 2), Geometry(2, 2, 0)]
+HALVING = GEOMETRIES[0]
 bf16 = torch.bfloat16
 
 
-def tensors(shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
-    """x [B, C, H, W], y [B, D, H//2, W//2], w [D, C, 4, 4]."""
-    b, c, d, h, w = shape
+def tensors(
+    shape: tuple[int, ...], dtype: torch.dtype = torch.float64, geometry: Geometry = HALVING
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x [B, C, H, W], y [B, D, h, w], w [D, C, k, k]."""
+    b, c, d, *size = shape
+    k, s, p = geometry
     gen = torch.Generator().manual_seed(sum(shape))
 
     def make(*size: int) -> Tensor:
         return torch.randn(*size, generator=gen, dtype=torch.float64).to(dtype)
 
-    return make(b, c, h, w), make(b, d, h // 2, w // 2), make(d, c, 4, 4)
+    return make(b, c, *size), make(b, d, *((side + 2 * p - k) // s + 1 for side in size)), make(d, c, k, k)
+
+
+def options(geometry: Geometry, x: Tensor, y: Tensor) -> tuple[dict[str, int], dict[str, object]]:
+    """What torch's own operators are to be told: those of the convolution, and of the transposed one."""
+    least = geometry.least((y.shape[2], y.shape[3]))
+    plain = {"stride": geometry.stride, "padding": geometry.padding}
+    return plain, {**plain, "output_padding": (x.shape[2] - least[0], x.shape[3] - least[1])}
 
 
 def close(got: Tensor, want: Tensor, relative: float) -> None:
@@ -53,51 +57,57 @@ def close(got: Tensor, want: Tensor, relative: float) -> None:
 @pytest.fixture
 def every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the second forms wherever they exist, and cut patches into several blocks."""
-    monkeypatch.setattr(fastconv, "_weight_grad", weight_grad_by_patches)
-    monkeypatch.setattr(fastconv, "_PATCH_BYTES", 1024)
-
-    def pixels(y: Tensor, w: Tensor, size: tuple[int, int]) -> Tensor:
-        if size == (2 * y.shape[2], 2 * y.shape[3]):
-            return up_by_pixels(y, w)
-        extra = (size[0] - 2 * y.shape[2], size[1] - 2 * y.shape[3])
-        return F.conv_transpose2d(y, w, stride=2, padding=1, output_padding=extra)
-
-    monkeypatch.setattr(fastconv, "_up", pixels)
+    monkeypatch.setattr(fastconv, "_weight_grad", forms.weight_grad_by_patches)
+    monkeypatch.setattr(fastconv, "_down", forms.down_by_patches)
+    monkeypatch.setattr(fastconv, "_up", forms.up_by_patches)
+    monkeypatch.setattr(forms, "PATCH_BYTES", 1024)
 
 
-def test_patches_are_torch_unfold():
-    x, _, _ = tensors((2, 3, 1, 7, 6))
-    want = F.unfold(x, 4, padding=1, stride=2).view(2, 3, 16, -1).permute(0, 3, 2, 1).reshape(-1, 48)
-    assert torch.equal(patches(x), want)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_patches_are_torch_unfold(geometry):
+    x, y, _ = tensors((2, 3, 1, 7, 6), geometry=geometry)
+    k, s, p = geometry
+    want = F.unfold(x, k, padding=p, stride=s).view(2, 3, k * k, -1).permute(0, 3, 2, 1).reshape(-1, 3 * k * k)
+    assert torch.equal(forms.patches(x, geometry, (y.shape[2], y.shape[3])), want)
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("dtype", "relative"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_forms_equal_the_native_ones(shape, dtype, relative, layout):
-    x, y, w = (t.contiguous(memory_format=layout) for t in tensors(shape, dtype))
-    want = torch.nn.grad.conv2d_weight(x, w.shape, y, stride=2, padding=1)
-    close(weight_grad_by_patches(x, y), want, relative)
-    close(weight_grad_native(x, y), want, relative)
-    close(up_by_pixels(y, w), F.conv_transpose2d(y, w, stride=2, padding=1), relative)
+def test_forms_equal_torchs_own(shape, dtype, relative, layout, geometry):
+    x, y, w = (t.contiguous(memory_format=layout) for t in tensors(shape, dtype, geometry))
+    plain, transposed = options(geometry, x, y)
+    size = (x.shape[2], x.shape[3])
+    want = torch.nn.grad.conv2d_weight(x, w.shape, y, **plain)
+    close(forms.weight_grad_by_patches(x, y, geometry), want, relative)
+    close(forms.weight_grad_native(x, y, geometry), want, relative)
+    for down_form in (forms.down_native, forms.down_by_patches):
+        close(down_form(x, w, geometry), F.conv2d(x, w, **plain), relative)
+    for up_form in (forms.up_native, forms.up_by_patches):
+        close(up_form(y, w, geometry, size), F.conv_transpose2d(y, w, **transposed), relative)
+    if geometry == HALVING:
+        close(forms.up_by_pixels(y, w), F.conv_transpose2d(y, w, **plain), relative)
 
 
 @pytest.mark.parametrize("blocks_of", [1, 100, 5000, 1 << 24])
 def test_patches_in_blocks(monkeypatch, blocks_of):
     x, y, w = tensors((5, 3, 4, 8, 6))
-    monkeypatch.setattr(fastconv, "_PATCH_BYTES", blocks_of)
-    close(weight_grad_by_patches(x, y), torch.nn.grad.conv2d_weight(x, w.shape, y, stride=2, padding=1), 1e-12)
+    monkeypatch.setattr(forms, "PATCH_BYTES", blocks_of)
+    want = torch.nn.grad.conv2d_weight(x, w.shape, y, stride=2, padding=1)
+    close(forms.weight_grad_by_patches(x, y, HALVING), want, 1e-12)
 
 
 @pytest.mark.usefixtures("every_form")
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_gradients(shape):
-    x, y, w = tensors(shape)
+def test_all_gradients(shape, geometry):
+    x, y, w = tensors(shape, geometry=geometry)
+    plain, transposed = options(geometry, x, y)
     size = (x.shape[2], x.shape[3])
-    extra = (size[0] % 2, size[1] % 2)
     pairs = [
-        (lambda: down(x, w), lambda: F.conv2d(x, w, stride=2, padding=1)),
-        (lambda: up(y, w, size), lambda: F.conv_transpose2d(y, w, stride=2, padding=1, output_padding=extra)),
+        (lambda: down(x, w, geometry), lambda: F.conv2d(x, w, **plain)),
+        (lambda: up(y, w, geometry, size), lambda: F.conv_transpose2d(y, w, **transposed)),
     ]
     for ours, theirs in pairs:
         inputs = [t.requires_grad_() for t in (x, y, w)]
@@ -113,34 +123,36 @@ def test_all_gradients(shape):
 
 
 @pytest.mark.usefixtures("every_form")
+@pytest.mark.parametrize("geometry", [HALVING, Geometry(3, 1, 1), Geometry(3, 2, 1)])
 @pytest.mark.parametrize("shape", [(2, 2, 3, 4, 4), (1, 1, 2, 5, 4), (1, 3, 1, 3, 2)])
-def test_gradcheck_first_and_second(shape):
-    x, y, w = (t.requires_grad_() for t in tensors(shape))
+def test_gradcheck_first_and_second(shape, geometry):
+    x, y, w = (t.requires_grad_() for t in tensors(shape, geometry=geometry))
     size = (x.shape[2], x.shape[3])
     for function, inputs in (
-        (down, (x, w)),
-        (lambda y, w: up(y, w, size), (y, w)),
-        (weight_grad, (x, y)),
+        (lambda x, w: down(x, w, geometry), (x, w)),
+        (lambda y, w: up(y, w, geometry, size), (y, w)),
+        (lambda x, y: weight_grad(x, y, geometry), (x, y)),
     ):
         assert torch.autograd.gradcheck(function, inputs)
         assert torch.autograd.gradgradcheck(function, inputs)
 
 
-def layers(c: int, d: int, bias: bool) -> list[tuple[nn.Module, nn.Module]]:
-    fast: list[nn.Module] = [FastConv2d(c, d, 4, 2, 1, bias=bias), FastConvTranspose2d(d, c, 4, 2, 1, bias=bias)]
-    plain: list[nn.Module] = [nn.Conv2d(c, d, 4, 2, 1, bias=bias), nn.ConvTranspose2d(d, c, 4, 2, 1, bias=bias)]
+def layers(c: int, d: int, bias: bool, geometry: Geometry = HALVING) -> list[tuple[nn.Module, nn.Module]]:
+    fast: list[nn.Module] = [FastConv2d(c, d, *geometry, bias=bias), FastConvTranspose2d(d, c, *geometry, bias=bias)]
+    plain: list[nn.Module] = [nn.Conv2d(c, d, *geometry, bias=bias), nn.ConvTranspose2d(d, c, *geometry, bias=bias)]
     for ours, theirs in zip(fast, plain, strict=True):
         theirs.load_state_dict(ours.state_dict())
     return list(zip(fast, plain, strict=True))
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("channels", [(3, 64), (96, 128), (1, 2)])
-@pytest.mark.parametrize("size", [(8, 8), (9, 6), (20, 24)])
-def test_modules_under_autocast_match_float32(bias, channels, size):
+@pytest.mark.parametrize("size", [(8, 8), (9, 6), (20, 24), (3, 3)])
+def test_modules_under_autocast_match_float32(bias, channels, size, geometry):
     """Each error is that of bfloat16: no more than three times that of the native operator, or 4 % of the largest."""
     torch.manual_seed(0)
-    for ours, theirs in layers(*channels, bias):
+    for ours, theirs in layers(*channels, bias, geometry):
         big = isinstance(ours, FastConv2d)
         x = torch.randn(4, channels[0 if big else 1], *(size if big else (size[0] // 2, size[1] // 2)))
         results = []
@@ -153,7 +165,10 @@ def test_modules_under_autocast_match_float32(bias, channels, size):
             results.append([out.float(), mine.grad, *(p.grad for p in layer.parameters())])
         for got, native, exact in zip(*results, strict=True):
             scale = exact.abs().max()
-            assert (got - exact).abs().max() / scale <= max(3 * (native - exact).abs().max() / scale, 0.04)
+            native_error = (native - exact).abs().max() / scale
+            if not native_error < 1:  # torch 2.13 leaves weight gradients unset where the kernel meets only padding
+                native_error = torch.zeros(())
+            assert (got - exact).abs().max() / scale <= max(3 * native_error, 0.04)
 
 
 def test_float32_is_the_native_operator_bit_for_bit():
@@ -164,9 +179,17 @@ def test_float32_is_the_native_operator_bit_for_bit():
 
 @pytest.mark.parametrize(
     "options",
-    [{"kernel_size": 3, "padding": 1}, {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2}, {"kernel_size": 4}],
+    [
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2},
+        {"kernel_size": 4},
+        {"kernel_size": (3, 5), "stride": 2},
+        {"kernel_size": 1, "stride": 1},
+        {"kernel_size": 3, "stride": 2, "dilation": 2},
+    ],
 )
-def test_other_convolutions_pass_through(options):
+def test_other_convolutions_pass_through(monkeypatch, options):
+    monkeypatch.setattr(fastconv, "_lowered", lambda *_: pytest.fail("a second form was taken"))
     x = torch.randn(2, 4, 8, 8, dtype=bf16)
     for fast, plain in ((FastConv2d, nn.Conv2d), (FastConvTranspose2d, nn.ConvTranspose2d)):
         ours, theirs = fast(4, 6, **options).to(bf16), plain(4, 6, **options).to(bf16)
@@ -235,3 +258,28 @@ def test_checkpoints_are_ordinary():
         assert {k: v.shape for k, v in ours.state_dict().items()} == {
             k: v.shape for k, v in theirs.state_dict().items()
         }
+
+
+def test_quicken_changes_speed_and_nothing_else():
+    torch.manual_seed(0)
+    plain = nn.Sequential(
+        nn.Conv2d(3, 64, 4, 2, 1), nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(64, 3, 3, 2, 1)), nn.Conv1d(3, 3, 1)
+    )
+    fast = copy.deepcopy(plain)
+    quicken(fast)
+    assert [type(m) for m in (fast[0], fast[1][1], fast[2])] == [FastConv2d, FastConvTranspose2d, nn.Conv1d]
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(fast[:2](x), plain[:2](x))
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_the_rule_knows_small_layers():
+    """Where the forms differ in speed, the rule takes the faster: 3x3 pixels by patches, 32x32 as they are."""
+    calls = []
+    for side in (3, 32):
+        x = torch.randn(2, 128, side, side, dtype=bf16)
+        layer = FastConv2d(128, 64, 3, 1, 1).to(bf16)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(forms, "down_by_patches", lambda *a: calls.append(a) or forms.down_native(*a))
+            layer(x)
+        assert len(calls) == 1

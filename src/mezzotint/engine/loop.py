@@ -22,9 +22,17 @@ from mezzotint.engine.draw import Draw
 from mezzotint.engine.ema import EMA
 from mezzotint.engine.feed import to_labels, to_tensor
 from mezzotint.engine.model import Model
-from mezzotint.engine.optim import build_optimizer, load_optimizer_tensors, lr_factor, optimizer_tensors
+from mezzotint.engine.optim import (
+    build_optimizer,
+    is_channels_last,
+    load_optimizer_tensors,
+    lr_factor,
+    memory_order,
+    optimizer_tensors,
+)
 from mezzotint.engine.parallel import Alone, Parallel
 from mezzotint.engine.phase import Phase, Terms, Turn
+from mezzotint.nn.fastconv import quicken
 
 
 class Player:
@@ -38,7 +46,29 @@ class Player:
         by_name = dict(model.named_parameters())
         self.parameters = [by_name[name] for name in self.names]
         self.others = [p for p in model.parameters() if id(p) not in own]
-        self.optimizer = build_optimizer(phase.optimizer, self.parameters)
+        self._moved = [memory_order(p.detach()) for p in self.parameters]
+        self.optimizer = build_optimizer(phase.optimizer, self._moved)
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Move the parameters along their gradients."""
+        for parameter, moved in zip(self.parameters, self._moved, strict=True):
+            grad = parameter.grad
+            moved.grad = grad.permute(0, 2, 3, 1) if grad is not None and is_channels_last(parameter) else grad
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The optimiser's state by name."""
+        return optimizer_tensors(self.optimizer, self.names, self.parameters)
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of `tensors`."""
+        load_optimizer_tensors(self.optimizer, self.names, self.parameters, tensors)
 
 
 class Trainer:
@@ -72,6 +102,7 @@ class Trainer:
         self.parallel = parallel or Alone()
         self.callbacks = list(callbacks)
         self.model = model.to(device)
+        quicken(model)
         if config.channels_last:
             to_channels_last(model)
         self.pictures = pictures
@@ -140,7 +171,7 @@ class Trainer:
         """One turn of one player: gradients for its own networks only, loss, finite check, backward, step."""
         phase, accumulate = player.phase, self.config.accumulate
         _allow(player.parameters, player.others)
-        player.optimizer.zero_grad(set_to_none=True)
+        player.forget()
         for part, (pictures, labels) in enumerate(self._batch):
             path = ("train", self.step, phase.name, turn_number)
             seed_torch(self.device, rng.derive(self.config.seed, *path, part, self.parallel.rank))
@@ -161,7 +192,7 @@ class Trainer:
                     f'The gradient of phase "{phase.name}" is not finite in step {self.step}; nothing was updated. '
                     "A lower learning rate or --precision fp32 usually helps."
                 )
-        player.optimizer.step()
+        player.step()
         if phase.after is not None:
             phase.after()
         for key, value in (*terms.items(), *turn.notes.items()):
@@ -245,8 +276,7 @@ class Trainer:
         if self.ema is not None:
             tensors |= {f"ema/{key}": value for key, value in self.ema.tensors().items()}
         for player in self.players:
-            found = optimizer_tensors(player.optimizer, player.names)
-            tensors |= {f"optimizer/{player.phase.name}/{key}": value for key, value in found.items()}
+            tensors |= {f"optimizer/{player.phase.name}/{key}": value for key, value in player.tensors().items()}
         return tensors
 
     def state(self) -> dict[str, Any]:
@@ -273,8 +303,7 @@ class Trainer:
                 raise CheckpointError(f"The checkpoint lacks the moving average of {sorted(missing)[0]}.")
             self.ema.load(average)
         for player in self.players:
-            found = _below(f"optimizer/{player.phase.name}/", tensors)
-            load_optimizer_tensors(player.optimizer, player.names, found)
+            player.load(_below(f"optimizer/{player.phase.name}/", tensors))
         self.step, self.examples, self.seconds = (
             int(state["step"]),
             int(state["examples"]),

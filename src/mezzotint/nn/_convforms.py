@@ -1,0 +1,137 @@
+"""The three products of a convolution layer, each in a native form and in one made of matrix products.
+
+They are one trilinear form, so that each is the other two's derivative. With kernel k, stride s, padding p:
+
+    ``down(x, w)``          [B, C, H, W], [D, C, k, k] -> [B, D, h, w]     a convolution, h = (H + 2p - k) // s + 1
+    ``up(y, w, size)``      [B, D, h, w], [D, C, k, k] -> [B, C, H, W]     a transposed convolution
+    ``weight_grad(x, y)``   [B, C, H, W], [B, D, h, w] -> [D, C, k, k]
+
+The second forms copy patches out (im2col) or add them up (col2im), in channels-last order, with one matrix product.
+They pay where h x w is small. To few channels there is a third, for kernel 4, stride 2, padding 1: an ordinary 3x3
+convolution to the 2x2 pixels of each output cell, then interleaved; it multiplies by zeros 5 times in 9.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PATCH_BYTES = 16 << 20
+"""Patches held at once: a block that the last-level cache keeps between being written and being multiplied."""
+
+Size = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    """A square kernel, its stride and padding."""
+
+    kernel: int
+    stride: int
+    padding: int
+
+    def least(self, small: Size) -> Size:
+        """The smallest size [H, W] that a convolution brings to `small`."""
+        k, s, p = self
+        return (small[0] - 1) * s - 2 * p + k, (small[1] - 1) * s - 2 * p + k
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B*H*W, C]; no copy for a channels-last tensor."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _flat(w: Tensor) -> Tensor:
+    """[D, C, k, k] -> [D, k*k*C]; no copy for channels-last weights."""
+    return w.permute(0, 2, 3, 1).reshape(len(w), -1)
+
+
+def patches(x: Tensor, geometry: Geometry, small: Size) -> Tensor:
+    """[B, C, H, W] -> [B*h*w, k*k*C]: what each window sees, channels last."""
+    (b, c, height, width), (k, s, p), (h, w) = x.shape, geometry, small
+    tall, wide = max((h - 1) * s + k, height + p), max((w - 1) * s + k, width + p)
+    padded = x.new_zeros(b, tall, wide, c)
+    padded[:, p : p + height, p : p + width] = x.permute(0, 2, 3, 1)
+    image, row, column, _ = padded.stride()
+    windows = padded.as_strided((b, h, w, k, k, c), (image, s * row, s * column, row, column, 1))
+    return windows.reshape(-1, k * k * c)
+
+
+# --- down ----------------------------------------------------------------------------------------------------
+
+
+def down_native(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+    """The library's convolution."""
+    return F.conv2d(x, w, stride=geometry.stride, padding=geometry.padding)
+
+
+def down_by_patches(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+    """Patches times weights."""
+    k, s, p = geometry
+    small = ((x.shape[2] + 2 * p - k) // s + 1, (x.shape[3] + 2 * p - k) // s + 1)
+    y = patches(x, geometry, small) @ _flat(w).t()
+    return y.view(len(x), *small, len(w)).permute(0, 3, 1, 2)
+
+
+# --- up ------------------------------------------------------------------------------------------------------
+
+
+def up_native(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+    """The library's transposed convolution."""
+    least = geometry.least((y.shape[2], y.shape[3]))
+    extra = (size[0] - least[0], size[1] - least[1])
+    return F.conv_transpose2d(y, w, stride=geometry.stride, padding=geometry.padding, output_padding=extra)
+
+
+def up_by_patches(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+    """Every small pixel times the weights, and what falls onto one large pixel added up."""
+    (b, _, h, width), c, (k, s, p) = y.shape, w.shape[1], geometry
+    parts = (_rows(y) @ _flat(w)).view(b, h, width, k, k, c)
+    tall, wide = max((h - 1) * s + k, size[0] + p), max((width - 1) * s + k, size[1] + p)
+    whole = y.new_zeros(b, tall, wide, c)
+    for i in range(k):
+        for j in range(k):
+            whole[:, i : i + s * h : s, j : j + s * width : s] += parts[:, :, :, i, j]
+    return whole[:, p : p + size[0], p : p + size[1]].permute(0, 3, 1, 2)
+
+
+def up_by_pixels(y: Tensor, w: Tensor) -> Tensor:
+    """y: [B, D, h, w], w: [D, C, 4, 4] -> [B, C, 2h, 2w]: a 3x3 convolution to 4*C channels, then interleaving.
+
+    Output row ``2i + r`` takes input row ``i - 1 + t`` times kernel row ``3 + r - 2t`` where there is one.
+    """
+    (b, d, h, width), c = y.shape, w.shape[1]
+    flipped = F.pad(w, (1, 1, 1, 1)).flip(2, 3)  # kernel row k lies at 4 - k, and the rows -1 and 4 are zero
+    cell = torch.stack([flipped[:, :, 1 - r : 6 - r : 2, 1 - s : 6 - s : 2] for r in (0, 1) for s in (0, 1)])
+    kernel = cell.transpose(1, 2).reshape(4 * c, d, 3, 3).contiguous(memory_format=torch.channels_last)
+    cells = F.conv2d(y, kernel, padding=1).permute(0, 2, 3, 1).reshape(b, h, width, 2, 2, c)
+    return cells.permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * width, c).permute(0, 3, 1, 2)
+
+
+# --- weight_grad ---------------------------------------------------------------------------------------------
+
+
+def weight_grad_native(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    """The library's weight gradient."""
+    k, s, p = geometry
+    weight = x.new_empty(1).expand(y.shape[1], x.shape[1], k, k)  # only its shape is read
+    grads = torch.ops.aten.convolution_backward(
+        y, x, weight, None, [s, s], [p, p], [1, 1], False, [0, 0], 1, [False, True, False]
+    )
+    return grads[1]
+
+
+def weight_grad_by_patches(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    """Matrix products of patches, a block at a time."""
+    (b, c), (_, d, h, w), k = x.shape[:2], y.shape, geometry.kernel
+    blocks = min(b, -(-b * k * k * c * h * w * x.element_size() // PATCH_BYTES))
+    total: Tensor | None = None
+    for x_block, y_block in zip(x.tensor_split(blocks), y.tensor_split(blocks), strict=True):
+        part = _rows(y_block).t() @ patches(x_block, geometry, (h, w))
+        if blocks > 1 and part.dtype is torch.bfloat16:  # so that adding up blocks loses nothing
+            part = part.float()
+        total = part if total is None else total.add_(part)
+    assert total is not None
+    return total.to(x.dtype).view(d, k, k, c).permute(0, 3, 1, 2)
