@@ -58,22 +58,40 @@ def test_dcgan_step_equals_the_plain_loop() -> None:
         assert torch.allclose(ours, theirs, atol=2e-5), name
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("stop", range(1, 11))
-def test_resume_at_every_point_of_an_epoch(stop: int) -> None:
+def test_resume_at_every_point_of_an_epoch(stop: int, precision: str) -> None:
     """20 pictures, batches of 7: the ten stops fall on the middle, the end and the seam of epochs."""
     pictures = make_pictures(count=27)
     for name in MODELS.names():
-        straight = make_trainer(MODELS.get(name), pictures, batch_size=7)
+        straight = make_trainer(MODELS.get(name), pictures, batch_size=7, precision=precision)
         while straight.step < 20:
             straight.round()
-        first = make_trainer(MODELS.get(name), pictures, batch_size=7)
+        first = make_trainer(MODELS.get(name), pictures, batch_size=7, precision=precision)
         while first.step < stop:
             first.round()
-        second = make_trainer(MODELS.get(name), pictures, batch_size=7)
+        second = make_trainer(MODELS.get(name), pictures, batch_size=7, precision=precision)
         second.restore({k: v.clone() for k, v in first.tensors().items()}, first.state())
         while second.step < 20:
             second.round()
         assert same_tensors(straight.tensors(), second.tensors()), f"{name} stopped after {stop}"
+
+
+def test_the_optimiser_moves_weights_as_they_lie_in_memory() -> None:
+    """Channels-last weights, a square 4x4 one among them, train as contiguous ones do, and so do their checkpoints."""
+    cls = MODELS.get("dcgan")
+    pictures = make_pictures(4, 16, 16)
+    lasting, plain = (make_trainer(cls, pictures, channels_last=last) for last in (True, False))
+    for _ in range(3):
+        lasting.round(), plain.round()
+    states = lasting.tensors(), plain.tensors()
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert value.shape == states[1][name].shape, name
+        if "|" in name:
+            assert torch.allclose(value, states[1][name], atol=1e-4), name
+    plain.restore(*[lasting.tensors(), lasting.state()])
+    assert same_tensors(plain.tensors(), lasting.tensors())
 
 
 def test_accumulation_equals_the_whole_batch() -> None:

@@ -149,20 +149,22 @@ def check_round_trip(cls: type[Model]) -> None:
 def check_resume(cls: type[Model]) -> None:
     """Training 2n rounds equals training n, being killed, and going on for n, bit for bit, in mid-epoch too."""
     pictures = make_pictures(count=20)
-    straight = make_trainer(cls, pictures, batch_size=8)
-    for _ in range(6):
-        straight.round()
-    with tempfile.TemporaryDirectory() as folder:
-        store = CheckpointStore(Path(folder))
-        for stop in (3, 6):
-            trainer = make_trainer(cls, pictures, batch_size=8)
-            if store.steps():
-                loaded = store.load("latest")
-                trainer.restore(loaded.tensors, loaded.state)
-            while trainer.step < stop:
-                trainer.round()
-            store.save(trainer.step, trainer.tensors(), trainer.state())
-    assert same_tensors(straight.tensors(), trainer.tensors()), f"{cls.name}: a resumed training goes another way"
+    for precision in ("fp32", "bf16"):
+        straight = make_trainer(cls, pictures, batch_size=8, precision=precision)
+        for _ in range(6):
+            straight.round()
+        with tempfile.TemporaryDirectory() as folder:
+            store = CheckpointStore(Path(folder))
+            for stop in (3, 6):
+                trainer = make_trainer(cls, pictures, batch_size=8, precision=precision)
+                if store.steps():
+                    loaded = store.load("latest")
+                    trainer.restore(loaded.tensors, loaded.state)
+                while trainer.step < stop:
+                    trainer.round()
+                store.save(trainer.step, trainer.tensors(), trainer.state())
+        same = same_tensors(straight.tensors(), trainer.tensors())
+        assert same, f"{cls.name}: a resumed training in {precision} goes another way"
 
 
 @check
