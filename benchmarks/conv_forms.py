@@ -2,8 +2,8 @@
 
     python benchmarks/conv_forms.py
 
-bfloat16, channels last, milliseconds, medians of 9 turns A B. A row is a layer: kernel, stride, padding, the channels of
-its large and small side, their pixels, and the GFLOP of one product.
+bfloat16, channels last, milliseconds, medians of 9 turns A B. A row is a layer: kernel, stride, padding, the channels
+of its large and small side, their pixels, and the GFLOP of one product.
 """
 
 from __future__ import annotations
@@ -49,6 +49,24 @@ def milliseconds(native: Callable[[], Tensor], ours: Callable[[], Tensor]) -> st
     return " / ".join(f"{statistics.median(values) * 1000:.1f}" for values in seconds.values())
 
 
+def row(g: Geometry, large: int, small: int, side: int, batch: int) -> str:
+    """One line of the table."""
+    out = (side + 2 * g.padding - g.kernel) // g.stride + 1
+    x, y = lasting(batch, large, side, side), lasting(batch, small, out, out)
+    w, size = lasting(small, large, g.kernel, g.kernel), (side, side)
+    gflop = 2 * batch * out * out * large * small * g.kernel**2 / 1e9
+    cells = (
+        f"{g.kernel} {g.stride} {g.padding}",
+        f"{large}, {small}",
+        f"{side}², {out}²",
+        f"{gflop:.1f}",
+        milliseconds(lambda: forms.down_native(x, w, g), lambda: forms.down_by_patches(x, w, g)),
+        milliseconds(lambda: forms.up_native(y, w, g, size), lambda: forms.up_by_patches(y, w, g, size)),
+        milliseconds(lambda: forms.weight_grad_native(x, y, g), lambda: forms.weight_grad_by_patches(x, y, g)),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -59,22 +77,8 @@ def main() -> None:
     keep_freed_memory()
     print("| k s p | channels | pixels | GFLOP | down | up | weight gradient |")
     print("| --- " * 7 + "|")
-    for g, large, small, side in LAYERS:
-        out = (side + 2 * g.padding - g.kernel) // g.stride + 1
-        x, y = lasting(options.batch, large, side, side), lasting(options.batch, small, out, out)
-        w, size = lasting(small, large, g.kernel, g.kernel), (side, side)
-        gflop = 2 * options.batch * out * out * large * small * g.kernel**2 / 1e9
-        cells = (
-            milliseconds(lambda: forms.down_native(x, w, g), lambda: forms.down_by_patches(x, w, g)),
-            milliseconds(lambda: forms.up_native(y, w, g, size), lambda: forms.up_by_patches(y, w, g, size)),
-            milliseconds(lambda: forms.weight_grad_native(x, y, g), lambda: forms.weight_grad_by_patches(x, y, g)),
-        )
-        print(
-            f"| {g.kernel} {g.stride} {g.padding} | {large}, {small} | {side}², {out}² | {gflop:.1f} | "
-            + " | ".join(cells)
-            + " |",
-            flush=True,
-        )
+    for layer in LAYERS:
+        print(row(*layer, options.batch), flush=True)
 
 
 if __name__ == "__main__":
