@@ -88,6 +88,14 @@ def encode_labels(values: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, 
     return np.array([index[t] for t in texts], np.int64), tuple(classes)
 
 
+def encode_array(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """As `encode_labels`, for an array [N]."""
+    if not np.issubdtype(values.dtype, np.integer):
+        return encode_labels(values.tolist())
+    classes, index = np.unique(values, return_inverse=True)
+    return index.astype(np.int64), tuple(str(value) for value in classes)
+
+
 def as_column(values: Sequence[Any]) -> NDArray[Any]:
     """One attribute as [N] float64 (missing is NaN) when all values are numbers, or else as [N] str."""
     texts = ["" if v is None else _text(v).strip() for v in values]

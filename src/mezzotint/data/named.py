@@ -21,7 +21,7 @@ from PIL import Image
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import DataError, suggest
-from mezzotint.data._arrays import cifar_members, load_cifar, load_idx
+from mezzotint.data._published import cifar_members, load_cifar, load_idx
 from mezzotint.data.cache import default_folder
 from mezzotint.data.download import Progress, RemoteFile, download
 from mezzotint.data.raw import RawArrays

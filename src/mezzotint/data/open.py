@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
-from mezzotint.data import _arrays, pack
+from mezzotint.data import _arrays, _published, pack
 from mezzotint.data._archive import TarSource, ZipSource, is_tar
 from mezzotint.data._headers import Header, looks_like_picture
 from mezzotint.data._metadata import annotate
+from mezzotint.data._plan import make_plan
 from mezzotint.data._refit import refit
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
 from mezzotint.data.raw import RawArrays
@@ -109,10 +110,10 @@ def _load_arrays(path: Path, config: DataConfig) -> RawArrays | None:
 
 
 def _load_array_folder(path: Path) -> RawArrays | None:
-    if files := _arrays.idx_files(path):
-        return _arrays.load_idx(files)
-    if _arrays.is_cifar_folder(path):
-        return _arrays.load_cifar({p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}, str(path))
+    if files := _published.idx_files(path):
+        return _published.load_idx(files)
+    if _published.is_cifar_folder(path):
+        return _published.load_cifar({p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}, str(path))
     return None
 
 
@@ -123,13 +124,13 @@ def _load_array_file(path: Path, config: DataConfig) -> RawArrays | None:
         return _arrays.load_npy(path, config)
     if path.suffix == ".npz":
         return _arrays.load_npz(path, config)
-    if _arrays.is_idx(path):
-        return _arrays.load_idx(_arrays.idx_with_labels(path))
-    if _arrays.is_pickle(path):
-        return _arrays.load_cifar({path.name: path.read_bytes()}, str(path))
+    if _published.is_idx(path):
+        return _published.load_idx(_published.idx_with_labels(path))
+    if _published.is_pickle(path):
+        return _published.load_cifar({path.name: path.read_bytes()}, str(path))
     if "cifar" in path.name.lower() and not head.startswith(b"PK"):
-        batches = _arrays.cifar_members(path)
-        return _arrays.load_cifar(batches, str(path)) if batches else None
+        batches = _published.cifar_members(path)
+        return _published.load_cifar(batches, str(path)) if batches else None
     return None
 
 
@@ -314,7 +315,7 @@ def _from_raw(
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
     header = Header(width, height, mode, channels > 2, channels in (2, 4), deep)
     notes: list[str] = []
-    plan = pack.make_plan([header] * len(raw.pictures), config, where, notes)
+    plan = make_plan([header] * len(raw.pictures), config, where, notes)
     if plan.shape == raw.pictures.shape[1:] and plan.deep == deep:
         return _finish(replace(raw, notes=(*raw.notes, *notes)), print_, where, config)
     cache = Cache(cache_dir)

@@ -1,0 +1,50 @@
+"""One player of the game while it is being trained."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mezzotint.engine.optim import (
+    build_optimizer,
+    is_channels_last,
+    load_optimizer_tensors,
+    memory_order,
+    optimizer_tensors,
+)
+from mezzotint.engine.phase import Phase
+
+
+class Player:
+    """A phase while it is being trained: its parameters, the others', and its optimiser."""
+
+    def __init__(self, phase: Phase, model: nn.Module) -> None:
+        self.phase = phase
+        self.parameters = phase.parameters()
+        own = {id(p) for p in self.parameters}
+        self.names = [name for name, p in model.named_parameters() if id(p) in own]
+        by_name = dict(model.named_parameters())
+        self.parameters = [by_name[name] for name in self.names]
+        self.others = [p for p in model.parameters() if id(p) not in own]
+        self._moved = [memory_order(p.detach()) for p in self.parameters]
+        self.optimizer = build_optimizer(phase.optimizer, self._moved)
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def step(self) -> None:
+        """Move the parameters along their gradients."""
+        for parameter, moved in zip(self.parameters, self._moved, strict=True):
+            grad = parameter.grad
+            moved.grad = grad.permute(0, 2, 3, 1) if grad is not None and is_channels_last(parameter) else grad
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The optimiser's state by name."""
+        return optimizer_tensors(self.optimizer, self.names, self.parameters)
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of `tensors`."""
+        load_optimizer_tensors(self.optimizer, self.names, self.parameters, tensors)
