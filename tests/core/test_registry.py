@@ -124,3 +124,12 @@ def test_other_distributions_add_theirs(package: Path, monkeypatch: pytest.Monke
     point = EntryPoint("robot", "pets.plugin", "mezzotint.toys")
     monkeypatch.setattr(module, "entry_points", lambda group: [point] if group == "mezzotint.toys" else [])
     assert toys.get("robot") == "a robot"
+
+
+def test_a_broken_plugin_is_said_and_the_rest_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("robot", "no_such_package.plugin", "mezzotint.toys")
+    monkeypatch.setattr(module, "entry_points", lambda group: [point])
+    toys: Registry[int] = Registry("toy", group="mezzotint.toys")
+    toys.add("ball", 1)
+    with pytest.warns(UserWarning, match='The toy "robot" of another package cannot be loaded'):
+        assert toys.names() == ["ball"]

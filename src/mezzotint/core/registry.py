@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -93,4 +94,11 @@ class Registry(Generic[T]):
                     importlib.import_module(f"{self._package}.{module.name}")
         if self._group is not None:
             for point in entry_points(group=self._group):
-                point.load()
+                try:
+                    point.load()
+                except Exception as error:  # another package's fault must not stop those that work
+                    warnings.warn(
+                        f'The {self.kind} "{point.name}" of another package cannot be loaded ({error}); '
+                        f"mend or uninstall the package that has {point.value}.",
+                        stacklevel=2,
+                    )
