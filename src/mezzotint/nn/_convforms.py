@@ -37,10 +37,26 @@ class Geometry(NamedTuple):
         k, s, p = self
         return (small[0] - 1) * s - 2 * p + k, (small[1] - 1) * s - 2 * p + k
 
+    def blind(self, small: Size, large: Size) -> bool:
+        """Whether a row or column of the kernel meets only padding; torch 2.13 leaves its gradient unset."""
+        k, s, p = self
+        return any(h + p < k or (n - 1) * s < p for n, h in zip(small, large, strict=True))
+
 
 def _rows(x: Tensor) -> Tensor:
     """[B, C, H, W] -> [B*H*W, C]; no copy for a channels-last tensor."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _lasting(like: Tensor, *shape: int) -> tuple[Tensor, Tensor]:
+    """A new channels-last tensor [B, C, H, W] and a view of it as [B, H, W, C].
+
+    The forms return such a tensor and not a view, since autograd lets nobody change a view in place that was made
+    inside a function of its own, as the activation after a layer may do.
+    """
+    _, c, h, w = shape
+    lasting = torch.empty_strided(shape, (h * w * c, 1, w * c, c), dtype=like.dtype, device=like.device)
+    return lasting, lasting.permute(0, 2, 3, 1)
 
 
 def _flat(w: Tensor) -> Tensor:
@@ -71,8 +87,9 @@ def down_by_patches(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
     """Patches times weights."""
     k, s, p = geometry
     small = ((x.shape[2] + 2 * p - k) // s + 1, (x.shape[3] + 2 * p - k) // s + 1)
-    y = patches(x, geometry, small) @ _flat(w).t()
-    return y.view(len(x), *small, len(w)).permute(0, 3, 1, 2)
+    y, rows = _lasting(x, len(x), len(w), *small)
+    torch.mm(patches(x, geometry, small), _flat(w).t(), out=rows.view(-1, len(w)))
+    return y
 
 
 # --- up ------------------------------------------------------------------------------------------------------
@@ -89,12 +106,21 @@ def up_by_patches(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tenso
     """Every small pixel times the weights, and what falls onto one large pixel added up."""
     (b, _, h, width), c, (k, s, p) = y.shape, w.shape[1], geometry
     parts = (_rows(y) @ _flat(w)).view(b, h, width, k, k, c)
-    tall, wide = max((h - 1) * s + k, size[0] + p), max((width - 1) * s + k, size[1] + p)
-    whole = y.new_zeros(b, tall, wide, c)
+    x, pixels = _lasting(y, b, c, *size)
+    pixels.zero_()
     for i in range(k):
         for j in range(k):
-            whole[:, i : i + s * h : s, j : j + s * width : s] += parts[:, :, :, i, j]
-    return whole[:, p : p + size[0], p : p + size[1]].permute(0, 3, 1, 2)
+            (top, to_top), (left, to_left) = _meeting(i - p, s, h, size[0]), _meeting(j - p, s, width, size[1])
+            pixels[:, to_top, to_left] += parts[:, top, left, i, j]
+    return x
+
+
+def _meeting(shift: int, stride: int, small: int, large: int) -> tuple[slice, slice]:
+    """Which of `small` pixels n lie at shift + stride * n within `large` ones, and where."""
+    first = max(0, -(shift // stride))
+    count = max(0, min(small, (large - 1 - shift) // stride + 1) - first)
+    start = shift + stride * first
+    return slice(first, first + count), slice(start, start + stride * count, stride)
 
 
 def up_by_pixels(y: Tensor, w: Tensor) -> Tensor:
@@ -107,7 +133,9 @@ def up_by_pixels(y: Tensor, w: Tensor) -> Tensor:
     cell = torch.stack([flipped[:, :, 1 - r : 6 - r : 2, 1 - s : 6 - s : 2] for r in (0, 1) for s in (0, 1)])
     kernel = cell.transpose(1, 2).reshape(4 * c, d, 3, 3).contiguous(memory_format=torch.channels_last)
     cells = F.conv2d(y, kernel, padding=1).permute(0, 2, 3, 1).reshape(b, h, width, 2, 2, c)
-    return cells.permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * width, c).permute(0, 3, 1, 2)
+    x, pixels = _lasting(y, b, c, 2 * h, 2 * width)
+    pixels.view(b, h, 2, width, 2, c).copy_(cells.permute(0, 1, 3, 2, 4, 5))
+    return x
 
 
 # --- weight_grad ---------------------------------------------------------------------------------------------
@@ -134,4 +162,6 @@ def weight_grad_by_patches(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
             part = part.float()
         total = part if total is None else total.add_(part)
     assert total is not None
-    return total.to(x.dtype).view(d, k, k, c).permute(0, 3, 1, 2)
+    grad, rows = _lasting(x, d, c, k, k)
+    rows.view(d, -1).copy_(total)
+    return grad

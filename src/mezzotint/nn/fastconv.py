@@ -7,6 +7,8 @@ of any order (gradient penalties) use the same code. oneDNN runs most products n
 * all three where the small side has 16 pixels or fewer, and the weight gradient of strided layers up to 64;
 * ``up`` to a few channels (pictures): one fifteenth of the peak.
 
+And torch 2.13 leaves the weight gradient unset where a kernel row or column meets nothing but padding.
+
 Convolutions whose output (or transposed, whose input) is one pixel are matrix products, and are written so.
 The forms are used on a CPU in bfloat16 (alone or through autocast). Everything else, among it float32, CUDA,
 tracing, compiling, exporting and ``torch.func``, is the native operator of the parent class. Weights have the
@@ -55,9 +57,10 @@ def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
 
 
 def _weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    small, large = (y.shape[2], y.shape[3]), (x.shape[2], x.shape[3])
     limit = _SMALL_STRIDED_AREA if geometry.stride > 1 else _SMALL_AREA
-    small = y.shape[2] * y.shape[3] <= limit
-    if small and x.shape[1] * y.shape[1] >= _WIDE and x.dtype is bf16:
+    pays = small[0] * small[1] <= limit and x.shape[1] * y.shape[1] >= _WIDE
+    if x.dtype is bf16 and (pays or geometry.blind(small, large)):
         return forms.weight_grad_by_patches(x, y, geometry)
     return forms.weight_grad_native(x, y, geometry)
 
@@ -163,7 +166,7 @@ def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> Geometry | None:
     if layer.groups > 1 or layer.dilation != (1, 1) or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
     (k, k_wide), (s, s_wide), (p, p_wide) = layer.kernel_size, layer.stride, layer.padding
-    if (k, s, p) != (k_wide, s_wide, p_wide) or not 0 < s <= k or k == 1:
+    if (k, s, p) != (k_wide, s_wide, p_wide) or k == 1:
         return None
     return Geometry(k, s, int(p))
 
@@ -177,9 +180,10 @@ def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
     return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)
 
 
-def _gains(geometry: Geometry, small: Size, pairs: int) -> bool:
-    """Whether some product of such a layer has a faster form; pairs of channels below `_WIDE` gain in pictures only."""
-    return geometry.stride > 1 or (small[0] * small[1] <= _SMALL_AREA and pairs >= _WIDE)
+def _gains(geometry: Geometry, small: Size, large: Size, pairs: int) -> bool:
+    """Whether some product of such a layer has a faster form, or needs another one to be right."""
+    tiny = small[0] * small[1] <= _SMALL_AREA and pairs >= _WIDE
+    return geometry.stride > 1 or tiny or geometry.blind(small, large)
 
 
 class FastConv2d(nn.Conv2d):
@@ -196,7 +200,7 @@ class FastConv2d(nn.Conv2d):
             y = x.permute(0, 2, 3, 1).flatten(1) @ w.permute(0, 2, 3, 1).flatten(1).t()
             return _biased(y[:, :, None, None], self.bias)
         small = ((height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1)
-        if min(small) < 1 or not _gains(geometry, small, self.in_channels * self.out_channels):
+        if min(small) < 1 or not _gains(geometry, small, (height, width), self.in_channels * self.out_channels):
             return super().forward(input)
         return _biased(down(*_lowered(input, self.weight), geometry), self.bias)
 
@@ -215,7 +219,7 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
             return _biased(y.view(len(x), *self.kernel_size, self.out_channels).permute(0, 3, 1, 2), self.bias)
         least, (more_h, more_w) = geometry.least(small), self.output_padding
         size = (least[0] + int(more_h), least[1] + int(more_w))
-        if min(size) < 1 or not _gains(geometry, small, self.in_channels * self.out_channels):
+        if min(size) < 1 or not _gains(geometry, small, size, self.in_channels * self.out_channels):
             return super().forward(input, output_size)
         return _biased(up(*_lowered(input, self.weight), geometry, size), self.bias)
 
