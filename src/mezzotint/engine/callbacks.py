@@ -237,10 +237,17 @@ class Validation(Callback):
         if not len(trainer.pictures.splits["validation"]):
             return None
         pictures, labels = trainer.held_out(self.limit)
+        size, total = trainer.config.batch_size, 0.0
         with trainer.using() as model:
             draw = Draw(trainer.config.seed, ("validation",), trainer.device)
-            loss = model.validation_loss(Turn(pictures, labels, draw, trainer.step))
-        return None if loss is None else loss.item()
+            for i in range(0, len(pictures), size):  # a batch at a time, which is what memory was planned for
+                part = pictures[i : i + size]
+                turn = Turn(part, None if labels is None else labels[i : i + size], draw, trainer.step)
+                loss = model.validation_loss(turn)
+                if loss is None:
+                    return None
+                total += loss.item() * len(part)
+        return total / len(pictures)
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best if math.isfinite(self.best) else None, "waited": self.waited}

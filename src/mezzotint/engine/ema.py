@@ -8,6 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from mezzotint.core.errors import CheckpointError
+
+_EARLY = 64
+"""Rounds in which the average moves every time."""
+
 
 class EMA:
     """Exponential moving average of the named submodules of a model.
@@ -26,18 +31,24 @@ class EMA:
         self.decay, self.every = decay, every
         prefixes = tuple(f"{name}." for name in names)
         self.live = {key: value for key, value in model.state_dict(keep_vars=True).items() if key.startswith(prefixes)}
-        self.average = {key: value.detach().clone() for key, value in self.live.items()}
-        floating = [key for key, value in self.live.items() if value.is_floating_point()]
+        # Weights that go by several names are averaged and swapped once, under the first of them.
+        first = {id(value): key for key, value in reversed(self.live.items())}
+        self._once = [key for key, value in self.live.items() if first[id(value)] == key]
+        copies = {key: self.live[key].detach().clone() for key in self._once}
+        self.average = {key: copies[first[id(value)]] for key, value in self.live.items()}
+        floating = [key for key in self._once if self.live[key].is_floating_point()]
         self._live_floats = [self.live[key].detach() for key in floating]
         self._average_floats = [self.average[key] for key in floating]
-        self._others = [key for key, value in self.live.items() if not value.is_floating_point()]
+        self._others = [key for key in self._once if not self.live[key].is_floating_point()]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Called after round `step` (the first is 1); moves the average when it is its turn."""
-        if step % self.every:
+        # In the beginning every round counts, and a run may be shorter than one interval.
+        every = 1 if step < _EARLY else self.every
+        if step % every:
             return
-        decay = min(self.decay, (1 + step) / (10 + step)) ** self.every
+        decay = min(self.decay, (1 + step) / (10 + step)) ** every
         torch._foreach_lerp_(self._average_floats, self._live_floats, 1 - decay)
         for key in self._others:
             self.average[key].copy_(self.live[key])
@@ -52,8 +63,8 @@ class EMA:
             self._swap()
 
     def _swap(self) -> None:
-        for key, average in self.average.items():
-            live = self.live[key]
+        for key in self._once:
+            live, average = self.live[key], self.average[key]
             live.data, average.data = average.data, live.data
 
     def tensors(self) -> dict[str, Tensor]:
@@ -62,6 +73,21 @@ class EMA:
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `tensors`."""
+        """The inverse of `tensors`.
+
+        Raises:
+            CheckpointError: a name or a shape differs.
+        """
+        odd = sorted(self.average.keys() ^ tensors.keys())
+        if odd:
+            side = "lacks" if odd[0] in self.average else "has, and this run lacks,"
+            raise CheckpointError(
+                f'The checkpoint {side} the moving average of "{odd[0]}"; it was made by another model.'
+            )
         for key, average in self.average.items():
+            if average.shape != tensors[key].shape:
+                raise CheckpointError(
+                    f'The moving average of "{key}" has the shape {list(tensors[key].shape)} in the checkpoint and '
+                    f"{list(average.shape)} in the model; it was made with other settings."
+                )
             average.copy_(tensors[key])

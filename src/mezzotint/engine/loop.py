@@ -86,6 +86,7 @@ class Trainer:
             TrainingError: a loss is not a finite number; nothing was updated with it.
         """
         self.model.train()
+        random = torch.get_rng_state()  # the caller's; rounds seed torch anew
         for callback in self.callbacks:
             callback.on_start(self)
         started, before = time.perf_counter(), self.seconds
@@ -102,6 +103,7 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_finish(self)
         finally:
+            torch.set_rng_state(random)
             for callback in self.callbacks:
                 callback.on_close(self)
 
@@ -141,20 +143,34 @@ class Trainer:
                 total = torch.stack(tuple(terms.values())).sum() if len(terms) > 1 else next(iter(terms.values()))
             if not math.isfinite(total.item()):
                 self._refuse(phase, terms)
+            self._note(phase, part, turn, terms)
             (total / accumulate if accumulate > 1 else total).backward()
         self.parallel.average(player.parameters)
-        if self.config.clip_norm:
-            norm = nn.utils.clip_grad_norm_(player.parameters, self.config.clip_norm)
-            if not math.isfinite(norm.item()):
-                raise TrainingError(
-                    f'The gradient of phase "{phase.name}" is not finite in step {self.step}; nothing was updated. '
-                    "A lower learning rate or --precision fp32 usually helps."
-                )
+        self._check_gradient(player)
         player.step()
         if phase.after is not None:
             phase.after()
-        for key, value in (*terms.items(), *turn.notes.items()):
-            self.losses[f"{phase.name}/{key}"] = value.detach()
+
+    def _check_gradient(self, player: Player) -> None:
+        """Refuse a gradient that is not finite, which a finite loss may well have; clip it where that was asked for."""
+        limit = self.config.clip_norm
+        gradients = [p.grad for p in player.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not math.isfinite(norm.item()):
+            raise TrainingError(
+                f'The gradient of phase "{player.phase.name}" is not finite in step {self.step}; nothing was updated. '
+                "A lower learning rate or --precision fp32 usually helps."
+            )
+        if limit:
+            nn.utils.clip_grads_with_norm_(player.parameters, limit, norm)
+
+    def _note(self, phase: Phase, part: int, turn: Turn, terms: Terms) -> None:
+        """Keep the terms for the log; those of a batch in parts are averaged."""
+        for name, value in (*terms.items(), *turn.notes.items()):
+            key, mine = f"{phase.name}/{name}", value.detach()
+            if self.config.accumulate > 1:
+                mine = mine / self.config.accumulate + (self.losses[key] if part else 0)
+            self.losses[key] = mine
 
     def _prepare(self, player: Player, prepare: Callable[[Turn], Any], turn: Turn, part: int, hands_on: bool) -> Any:
         """The phase's prepared work, or the phase before's, when it did the same on the same batch."""
@@ -255,20 +271,25 @@ class Trainer:
         """
         load_model_tensors(self.model, _below("model/", tensors))
         if self.ema is not None:
-            average = _below("ema/", tensors)
-            missing = self.ema.average.keys() - average.keys()
-            if missing:
-                raise CheckpointError(f"The checkpoint lacks the moving average of {sorted(missing)[0]}.")
-            self.ema.load(average)
+            self.ema.load(_below("ema/", tensors))
+        try:
+            step, examples, seconds = int(state["step"]), int(state["examples"]), float(state["seconds"])
+            remembered = dict(state.get("callbacks", {}))
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(
+                "The checkpoint does not say at which step it was made; take an earlier checkpoint."
+            ) from None
+        known = ("model/", "ema/", *(f"optimizer/{player.phase.name}/" for player in self.players))
+        strange = next((key for key in tensors if not key.startswith(known)), None)
+        if strange is not None:
+            raise CheckpointError(
+                f'The checkpoint has "{strange}", which this model lacks; it was made by another model.'
+            )
         for player in self.players:
-            player.load(_below(f"optimizer/{player.phase.name}/", tensors))
-        self.step, self.examples, self.seconds = (
-            int(state["step"]),
-            int(state["examples"]),
-            float(state["seconds"]),
-        )
+            player.load(_below(f"optimizer/{player.phase.name}/", tensors), begun=step > 0)
+        self.step, self.examples, self.seconds = step, examples, seconds
         for callback in self.callbacks:
-            callback.load(state.get("callbacks", {}).get(type(callback).__name__, {}))
+            callback.load(remembered.get(type(callback).__name__, {}))
 
 
 def to_channels_last(model: nn.Module) -> None:

@@ -26,6 +26,13 @@ def build_optimizer(spec: OptimizerSpec, parameters: list[Tensor]) -> Optimizer:
     return kind(parameters, spec.lr, betas=spec.betas, eps=spec.eps, weight_decay=spec.weight_decay, fused=fused)
 
 
+def state_fields(spec: OptimizerSpec) -> set[str]:
+    """What the optimiser that `spec` describes remembers of each parameter once it has moved."""
+    if spec.kind == "rmsprop":
+        return {"step", "square_avg"} | ({"momentum_buffer"} if spec.betas[0] > 0 else set())
+    return {"step", "exp_avg", "exp_avg_sq"}
+
+
 def memory_order(tensor: Tensor) -> Tensor:
     """`tensor`, or a channels-last one [N, C, H, W] seen as it lies in memory, [N, H, W, C].
 
@@ -90,7 +97,13 @@ def load_optimizer_tensors(
         if name not in position:
             raise CheckpointError(f'The checkpoint has optimiser state for "{name}", which this model lacks.')
         index = position[name]
-        if value.shape == parameters[index].shape:
+        shape = torch.Size() if part == "step" else parameters[index].shape
+        if value.shape != shape:  # the fused update would read beyond its end
+            raise CheckpointError(
+                f'The checkpoint\'s optimiser state "{part}" of "{name}" has the shape {list(value.shape)}, not '
+                f"{list(shape)}; it was made with other settings."
+            )
+        if part != "step":
             # In the parameter's own memory order, or the fused update would walk the two differently.
             value = memory_order(torch.empty_like(parameters[index], dtype=value.dtype).copy_(value).detach())
         states.setdefault(index, {})[part] = value

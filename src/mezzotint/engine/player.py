@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mezzotint.core.errors import CheckpointError
 from mezzotint.engine.optim import (
     build_optimizer,
     is_channels_last,
     load_optimizer_tensors,
     memory_order,
     optimizer_tensors,
+    state_fields,
 )
 from mezzotint.engine.phase import Phase
 
@@ -36,6 +38,8 @@ class Player:
     def step(self) -> None:
         """Move the parameters along their gradients."""
         for parameter, moved in zip(self.parameters, self._moved, strict=True):
+            if moved.data_ptr() != parameter.data_ptr():  # somebody gave the parameter other memory
+                moved.data = memory_order(parameter.detach())
             grad = parameter.grad
             moved.grad = grad.permute(0, 2, 3, 1) if grad is not None and is_channels_last(parameter) else grad
         self.optimizer.step()
@@ -45,6 +49,24 @@ class Player:
         """The optimiser's state by name."""
         return optimizer_tensors(self.optimizer, self.names, self.parameters)
 
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `tensors`."""
+    def load(self, tensors: dict[str, Tensor], begun: bool) -> None:
+        """The inverse of `tensors`.
+
+        Args:
+            tensors: by name.
+            begun: whether the player has moved, so that there must be a state for every parameter.
+
+        Raises:
+            CheckpointError: the state is another player's, or not whole.
+        """
         load_optimizer_tensors(self.optimizer, self.names, self.parameters, tensors)
+        wanted = state_fields(self.phase.optimizer) if begun else set()
+        for name in self.names if begun else ():
+            found = {key.rpartition("|")[2] for key in tensors if key.rpartition("|")[0] == name}
+            if found != wanted:
+                odd = min(found ^ wanted)
+                side = "lacks" if odd in wanted else "has an odd"
+                raise CheckpointError(
+                    f'The checkpoint\'s optimiser state of "{name}" {side} {odd}, so training cannot go on exactly; '
+                    "take an earlier checkpoint."
+                )

@@ -19,6 +19,8 @@ from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.norm import BatchNorm2d, grouped
 from mezzotint.nn.sizes import cut, even, resolutions
 
+_CHUNK = 64
+
 
 class DCGANConfig(Config):
     """Settings of `dcgan`; the defaults are the paper's."""
@@ -204,7 +206,15 @@ class DCGAN(GaussianLatent):
         pictures, labels = held_out(512)
         known = labels if self.conditional else None
         generated = self.sample(len(pictures), seed=1, labels=known)
-        logits = torch.cat([self.discriminator(x, known) for x in (pictures, generated)]).double().cpu().numpy()
+        marks = [None] * len(pictures) if known is None else known.split(_CHUNK)
+        found = [
+            self.discriminator(x, mark)
+            for side in (pictures, generated)
+            for x, mark in zip(side.split(_CHUNK), marks, strict=False)
+        ]
+        logits = torch.cat(found).double().cpu().numpy()
+        if not np.isfinite(logits).all():
+            return  # diverged, which saving will say
         truth = np.repeat([1, 0], len(pictures))
         fit = LogisticRegression(C=1e3).fit(logits[:, None], truth)
         slope, offset = float(fit.coef_[0, 0]), float(fit.intercept_[0])

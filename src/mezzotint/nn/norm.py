@@ -52,10 +52,11 @@ class BatchNorm2d(nn.BatchNorm2d):
         if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
         floats = x.float()
-        sums = torch.stack((floats.sum((0, 2, 3)), floats.square().sum((0, 2, 3))))
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean, square = _SumOverProcesses.apply(sums) / count  # type: ignore[no-untyped-call]
-        variance = square - mean.square()
+        mean = _SumOverProcesses.apply(floats.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        # Two messages: the difference of the mean square and the squared mean cancels where the mean is large.
+        squares = (floats - mean[:, None, None]).square().sum((0, 2, 3))
+        variance = _SumOverProcesses.apply(squares) / count  # type: ignore[no-untyped-call]
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
