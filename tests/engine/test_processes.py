@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import mezzotint as mz
+from mezzotint.core.errors import TrainingError
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.model import MODELS
 
@@ -35,3 +42,39 @@ def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
     assert one.keys() == two.keys()
     worst = {key: float((one[key].double() - two[key].double()).abs().max()) for key in one if one[key].numel()}
     assert max(worst.values()) < 1e-5, max(worst, key=worst.__getitem__)
+
+
+def tiny(path: Path, source: Any, **options: Any) -> dict[str, Any]:
+    common = {"batch_size": 8, "processes": 2, "precision": "fp32", "save_every": 5, "quiet": True}
+    settings = {"model": dict(MODELS.get("vae").tiny)}
+    return {"model": "vae", "source": source, "out": path, "settings": settings, **common, **options}
+
+
+@pytest.mark.slow
+def test_an_array_and_a_new_place_of_the_pictures(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    run = mz.train(**tiny(tmp_path / "run", array, steps=2))
+    assert mz.resume(run.path, source=array, steps=4, quiet=True).step == 4
+
+
+@pytest.mark.slow
+def test_an_error_of_a_child_is_our_own(tmp_path: Path) -> None:
+    settings = {"model": {**MODELS.get("vae").tiny, "lr": 1e30}}
+    with pytest.raises(TrainingError, match="step"):
+        mz.train(**tiny(tmp_path / "run", "digits", steps=50) | {"settings": settings})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_sigterm_reaches_the_children(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mezzotint", "train", "vae", "digits", "--out", str(tmp_path / "run")]
+    command += ["--set", "train.processes=2", "--set", "model.width=8", "--steps", "1000000", "--precision", "fp32"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
+        log, limit = tmp_path / "run" / "log.jsonl", time.monotonic() + 120
+        while not log.exists() and time.monotonic() < limit:
+            time.sleep(0.1)
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert "Stopped after step" in said
+    assert mz.load(tmp_path / "run").step > 0

@@ -173,6 +173,10 @@ class CheckpointStore:
         """The steps of all finished checkpoints, ascending. Sizes are compared, sums are not."""
         return sorted({candidate.step for candidate in self._candidates() if candidate.looks_whole()})
 
+    def remains(self) -> bool:
+        """Whether there is anything that was once a checkpoint, whole or not."""
+        return bool(self._candidates())
+
     def _known(self, but: Collection[_Candidate] = ()) -> str:
         """A clause that says which checkpoints could be had instead."""
         steps = sorted({c.step for c in self._candidates() if c not in but and c.looks_whole()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -65,6 +66,9 @@ class RunFolder:
             )
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file, not a folder; choose another --out.")
+        with contextlib.suppress(OSError):  # what cannot be listed cannot be written either, which is said then
+            if any(path.iterdir()):
+                raise ConfigError(f"{path} is a folder with other files in it; choose another --out for the new run.")
 
     @classmethod
     def open(cls, path: Path) -> tuple[RunFolder, Recipe]:
@@ -82,6 +86,18 @@ class RunFolder:
             raise CheckpointError(f"{file} cannot be read: {error}. Restore it from a copy of the run.") from error
         recipe = Recipe.from_json(value, str(file))
         return cls(path, recipe.train.keep), recipe
+
+    def last_logged(self) -> int:
+        """The last step that the log tells of; 0 if it tells of none."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return 0
+        found = 0
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # a line may have been cut short
+                found = max(found, int(json.loads(line)["step"]))
+        return found
 
     def write(self, recipe: Recipe) -> None:
         """Write `config.json`."""

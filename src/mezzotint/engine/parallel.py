@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from mezzotint.core.errors import MissingExtra
+from mezzotint.core import atomic
+from mezzotint.core.errors import Interrupted, MezzotintError, MissingExtra
 
 
 class Parallel(Protocol):
@@ -82,10 +92,15 @@ class Together:
 def launch(processes: int, accelerator: str, work: Callable[[Parallel], None]) -> None:
     """Run `work` in `processes` processes that know of each other, and wait for them.
 
-    Under torchrun the processes that exist already are used. `work` must be importable (a module's function or a
-    partial of one), since new processes import it.
+    SIGTERM is handed on to them, and what stops one of them stops all.
+
+    Args:
+        processes: how many; one runs here.
+        accelerator: "cpu" or "cuda".
+        work: importable (a module's function or a partial of one), since new processes import it.
 
     Raises:
+        MezzotintError: the one that `work` raised.
         MissingExtra: lightning-fabric is not installed.
     """
     if processes == 1:
@@ -98,8 +113,49 @@ def launch(processes: int, accelerator: str, work: Callable[[Parallel], None]) -
         raise MissingExtra("Training in several processes", "distributed") from None
     spawn = DDPStrategy(start_method="spawn", process_group_backend="nccl" if accelerator == "cuda" else "gloo")
     fabric = Fabric(accelerator=accelerator, devices=processes, strategy=spawn)
-    fabric.launch(_with_fabric, work)
+    with tempfile.TemporaryDirectory() as folder, _handing_on():
+        try:
+            fabric.launch(_with_fabric, work, folder)
+        except Exception as error:  # torch tells of a child's error as text only
+            told = _told(Path(folder))
+            raise (told or error) from (None if told else error.__cause__)
 
 
-def _with_fabric(fabric: Any, work: Callable[[Parallel], None]) -> None:
-    work(Together(fabric))
+def _with_fabric(fabric: Any, work: Callable[[Parallel], None], folder: str) -> None:
+    try:
+        work(Together(fabric))
+    except MezzotintError as error:
+        said = {"kind": type(error).__name__, "sentence": str(error)}
+        atomic.write_json(Path(folder) / f"{fabric.global_rank}.json", said)
+        raise
+
+
+def _told(folder: Path) -> MezzotintError | None:
+    """What a child has said, as the error that it was; an interruption only if there is nothing worse."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        return None
+    first = min(found, key=lambda said: said["kind"] == Interrupted.__name__)
+    kinds: dict[str, type[MezzotintError]] = {kind.__name__: kind for kind in MezzotintError.__subclasses__()}
+    kinds.pop(MissingExtra.__name__, None)  # which makes its sentence itself
+    return kinds.get(first["kind"], MezzotintError)(first["sentence"])
+
+
+@contextmanager
+def _handing_on() -> Iterator[None]:
+    """Inside, SIGTERM goes to the children, and Ctrl-C, which they hear themselves, does not end the wait for them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                os.kill(child.pid, number)
+
+    before = signal.signal(signal.SIGTERM, hand_on), signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])

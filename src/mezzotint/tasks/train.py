@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from mezzotint.core.config import merge, read_file
-from mezzotint.core.errors import CheckpointError, ConfigError, Interrupted, suggest
+from mezzotint.core.errors import CheckpointError, ConfigError, DataError, Interrupted, suggest
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
+from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.folder import RunFolder, next_free
@@ -175,7 +176,7 @@ def train(
     tell(why)
     path = Path(out) if out is not None else next_free(Path("runs"), f"{model}-{_stem(prepared.pictures.source)}")
     RunFolder.create(path, prepared.recipe)
-    return _go(path, prepared, quiet)
+    return _go(path, prepared, source, quiet)
 
 
 def resume(
@@ -210,40 +211,78 @@ def resume(
         changes |= {"steps": steps, "minutes": minutes}
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
+    device = choose_device(recipe.train.device)
+    pictures = _same_pictures(path, recipe, source, quiet)
+    if source is not None:
+        recipe = replace(recipe, summary=replace(recipe.summary, source=pictures.source))
+    at = _latest(folder, recipe, tell)
+    if at is not None:
+        steps_up = recipe.train.steps is not None and at.step >= recipe.train.steps
+        minutes_up = recipe.train.minutes is not None and at.state["seconds"] >= 60 * recipe.train.minutes
+        if steps_up or minutes_up:
+            more = "--steps" if steps_up else "--minutes"
+            tell(f"{path} has done its {at.step} steps already; ask for more with {more}.")
+            return load(path)
+    prepared = Prepared(recipe, pictures, recipe.build(), device)
+    return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet)
+
+
+def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool) -> PictureSet:
+    """The pictures that a run was trained on, wherever they are now."""
+    place = recipe.summary.source if source is None else source
     with counting("Reading pictures", quiet) as progress:
-        pictures = open_pictures(
-            source if source is not None else recipe.summary.source, recipe.data, progress=progress
-        )
+        try:
+            pictures = open_pictures(place, recipe.data, progress=progress)
+        except DataError as error:
+            if source is not None or Path(place).exists():
+                raise
+            raise DataError(
+                f"The pictures that {path} was trained on are no longer at {place}; say where they are with --source "
+                f"(in Python source=...)."
+            ) from error
     if pictures.fingerprint != recipe.summary.fingerprint:
         raise CheckpointError(
             f"{pictures.source} no longer holds the pictures that {path} was trained on, so it cannot go on exactly; "
             "restore them, or name their new place, or start a new run."
         )
+    return pictures
+
+
+def _latest(folder: RunFolder, recipe: Recipe, tell: Tell) -> Checkpoint | None:
+    """The checkpoint to go on from; None for a run that was stopped before it saved its first.
+
+    Raises:
+        CheckpointError: there were checkpoints, and none is whole.
+    """
     if folder.store.steps():
         at = folder.store.load("latest")
         for warning in at.warnings:
             tell(warning)
-        if recipe.train.steps is not None and at.step >= recipe.train.steps:
-            tell(f"{path} has done its {at.step} steps already; ask for more with --steps.")
-            return load(path)
-    folder.write(recipe)
-    return _go(folder.path, Prepared(recipe, pictures, recipe.build(), choose_device(recipe.train.device)), quiet)
+        return at
+    came_to = folder.last_logged()
+    if folder.store.remains() or came_to >= recipe.train.save_every:
+        raise CheckpointError(
+            f"{folder.path} has come to step {came_to:,} at least, but none of its checkpoints is whole any more; "
+            f"restore {folder.path / 'checkpoints'} from a copy, or begin a new run with another --out."
+        )
+    tell(f"{folder.path} was stopped before its first checkpoint, so it begins again.")
+    return None
 
 
-def _go(path: Path, prepared: Prepared, quiet: bool) -> Run:
+def _go(path: Path, prepared: Prepared, source: Any, quiet: bool) -> Run:
     processes = prepared.recipe.train.processes
-    work = partial(_work, path, prepared if processes == 1 else prepared.recipe, quiet)
-    launch(processes, prepared.device.type, work)
+    given = prepared if processes == 1 else prepared.recipe
+    launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
     run = load(path, device=str(prepared.device))
     write_card(run, prepared.pictures)
     return run
 
 
-def _work(path: Path, given: Prepared | Recipe, quiet: bool, parallel: Parallel) -> None:
+def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parallel: Parallel) -> None:
     """What every process does. In several, each opens the pictures (from the cache) and builds the model itself."""
     if isinstance(given, Recipe):
         keep_freed_memory()
-        pictures = open_pictures(given.summary.source, given.data)
+        pictures = open_pictures(source, given.data)
         given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)
     interrupts = Interrupts()
@@ -260,6 +299,8 @@ def _work(path: Path, given: Prepared | Recipe, quiet: bool, parallel: Parallel)
     if folder.store.steps():
         checkpoint = folder.store.load("latest")
         trainer.restore(checkpoint.tensors, checkpoint.state)
+        if parallel.rank == 0:
+            folder.write(given.recipe)  # what was changed stands only once the start has succeeded
     if given.recipe.train.compile == "on":
         compile_networks(trainer.model)
     trainer.run()

@@ -137,8 +137,8 @@ def _refuse_with_resume(others: dict[str, Any], settings: Settings) -> None:
     taken += [f"{section}.{name}" for section, values in settings.items() if section != "train" for name in values]
     if taken:
         raise ConfigError(
-            f"--resume goes on with the run's own model and pictures, so {taken[0]} cannot be given with it; "
-            "--source says where pictures have moved."
+            f"{taken[0]} cannot be given with --resume, which goes on with the run as it is; --steps, --minutes and "
+            "--set train.* change how it trains, and --source says where its pictures have moved."
         )
 
 

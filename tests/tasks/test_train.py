@@ -1,0 +1,96 @@
+"""Training and resuming as a person does: what is refused, and what is left as it was."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mezzotint as mz
+from mezzotint.core.errors import CheckpointError, ConfigError, DataError
+from mezzotint.engine.model import MODELS
+
+TINY: dict[str, Any] = {"precision": "fp32", "batch_size": 8, "quiet": True}
+
+
+def begin(out: Path, source: Any = "digits", **options: Any) -> mz.Run:
+    return mz.train("vae", source, out=out, settings={"model": dict(MODELS.get("vae").tiny)}, **{**TINY, **options})
+
+
+def photos(folder: Path) -> Path:
+    folder.mkdir()
+    values = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    for number, value in enumerate(values):
+        Image.fromarray(value).save(folder / f"{number}.png")
+    return folder
+
+
+def test_resume_refuses_to_begin_again(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=4, save_every=2)
+    log = (run.path / "log.jsonl").read_text() if (run.path / "log.jsonl").exists() else ""
+    for file in (run.path / "checkpoints").glob("*/tensors.safetensors"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="none of its checkpoints is whole"):
+        mz.resume(run.path, steps=8, quiet=True)
+    assert not log or (run.path / "log.jsonl").read_text() == log
+
+
+def test_resume_misses_checkpoints_that_were_removed(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=4, save_every=2, log_every=1)
+    shutil.rmtree(run.path / "checkpoints")
+    with pytest.raises(CheckpointError, match="come to step 4"):
+        mz.resume(run.path, steps=8, quiet=True)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=2)
+    shutil.rmtree(run.path / "checkpoints")
+    (run.path / "checkpoints").mkdir()
+    (run.path / "log.jsonl").unlink(missing_ok=True)
+    said: list[str] = []
+    assert mz.resume(run.path, steps=3, tell=said.append).step == 3
+    assert "begins again" in said[0]
+
+
+def test_a_resume_that_fails_changes_no_setting(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=2)
+    before = (run.path / "config.json").read_bytes()
+    for wrong in ({"device": "cuda:7"}, {"precision": "fp8"}):
+        with pytest.raises(ConfigError):
+            mz.resume(run.path, steps=4, quiet=True, **wrong)
+    assert (run.path / "config.json").read_bytes() == before
+
+
+def test_a_new_place_of_the_pictures_is_remembered(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", photos(tmp_path / "old"), steps=2)
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(DataError, match="--source"):
+        mz.resume(run.path, steps=3, quiet=True)
+    mz.resume(run.path, source=tmp_path / "new", steps=3, quiet=True)
+    assert mz.resume(run.path, steps=4, quiet=True).step == 4
+
+
+def test_minutes_that_are_up_play_no_round(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", minutes=0.001)
+    assert mz.resume(run.path, minutes=0.001, quiet=True).step == run.step
+
+
+def test_a_run_is_not_mixed_with_other_files(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos")
+    with pytest.raises(ConfigError, match="other files"):
+        begin(folder, folder, steps=1)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{n}.png" for n in range(12))
+
+
+def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    begin(tmp_path / "run", steps=2)
+    assert torch.equal(torch.rand(3), expected)
