@@ -16,6 +16,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mezzotint.core.errors import MezzotintError as MezzotintError
     from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.hub import from_pretrained as from_pretrained
+    from mezzotint.tasks.hub import push_to_hub as push_to_hub
+    from mezzotint.tasks.hub import save_pretrained as save_pretrained
     from mezzotint.tasks.run import Run as Run
     from mezzotint.tasks.run import load as load
     from mezzotint.tasks.train import resume as resume
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 _LAZY = {
     "MezzotintError": "mezzotint.core.errors",
     "Run": "mezzotint.tasks.run",
+    "from_pretrained": "mezzotint.tasks.hub",
     "load": "mezzotint.tasks.run",
     "open_pictures": "mezzotint.data.open",
+    "push_to_hub": "mezzotint.tasks.hub",
     "resume": "mezzotint.tasks.train",
+    "save_pretrained": "mezzotint.tasks.hub",
     "train": "mezzotint.tasks.train",
 }
 

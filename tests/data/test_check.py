@@ -112,7 +112,7 @@ def test_damage_and_odd_modes_and_sizes(tmp_path: Path) -> None:
     assert (report.sizes.smallest, report.sizes.median, report.sizes.largest) == ((40, 40), (80, 80), (100, 100))
     assert report.blank == ("plain.png",)
     text = " ".join(report.sentences())
-    for words in ("--size 64", "CMYK", "cannot be used", "--mode grey", "one colour", "empty.jpg"):
+    for words in ("--size 64", "CMYK", "cannot be used", "--set data.mode=grey", "one colour", "empty.jpg"):
         assert words in text
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mezzotint.core.errors import DataError, MissingExtra, TrainingError
+from mezzotint.core.errors import ConfigError, DataError, MissingExtra, TrainingError
 from mezzotint.data.output import grid, save_film, save_picture, to_pil, to_uint8
 
 
@@ -134,7 +134,7 @@ def test_sixteen_bit_grey_png(tmp_path: Path) -> None:
 
 
 def test_picture_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"\.png, \.jpg, \.jpeg, \.webp"):
+    with pytest.raises(ConfigError, match=r"\.png, \.jpg, \.jpeg, \.webp"):
         save_picture(tmp_path / "a.bmp", noise(2, 2, 3))
     with pytest.raises(DataError, match="transparency"):
         save_picture(tmp_path / "a.jpg", noise(2, 2, 4))
@@ -215,7 +215,7 @@ def test_movies_need_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_film_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"\.gif, \.mp4, \.webm"):
+    with pytest.raises(ConfigError, match=r"\.gif, \.mp4, \.webm"):
         save_film(tmp_path / "a.avi", noise(2, 4, 4, 3))
     with pytest.raises(DataError, match="frames a second"):
         save_film(tmp_path / "a.gif", noise(2, 4, 4, 3), fps=0)

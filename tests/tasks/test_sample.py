@@ -102,7 +102,7 @@ def test_mistakes_have_a_sentence_and_leave_nothing(opened: Open, tmp_path: Path
             sample_files(run, **{"n": 2, "out": tmp_path / "none", **bad})
         with pytest.raises(ConfigError):
             sample_grid(run, **{"n": 2, "out": tmp_path / "none.png", **bad})
-    with pytest.raises(DataError, match=r"\.png"):
+    with pytest.raises(ConfigError, match=r"\.png"):
         sample_grid(run, 2, out=tmp_path / "none.tiff")
     for bad in ({"steps": 1}, {"rows": 0}):
         with pytest.raises(ConfigError, match="at least"):

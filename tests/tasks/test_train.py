@@ -94,3 +94,20 @@ def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
     torch.manual_seed(5)
     begin(tmp_path / "run", steps=2)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_a_model_takes_is_said(tmp_path: Path) -> None:
+    import torch
+
+    model = begin(tmp_path / "run", steps=1).model
+    for wrong in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(8, 8)):
+        with pytest.raises(ConfigError, match="takes pictures"):
+            model.encode(wrong)
+    with pytest.raises(ConfigError, match="latents have the shape"):
+        model.decode(torch.zeros(1, 7))
+    with pytest.raises(ConfigError, match="class numbers"):
+        model.sample(2, labels="cat")
+    start, end = model.latent(2)
+    way = model.interpolate(start, end, 5)
+    assert torch.equal(way[0], model.decode(start[None])[0])
+    assert torch.equal(way[-1], model.decode(end[None])[0])

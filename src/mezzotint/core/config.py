@@ -127,9 +127,10 @@ def read_file(path: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             return _sections(json.loads(path.read_text(encoding="utf-8")), path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the settings file {path}: {error}.") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"Cannot read the settings file {path} ({reason.lower()}); check its name.") from error
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} does not parse: {error}.") from error
+        raise ConfigError(f"{path} does not parse ({error}); settings look like model = {{latent = 64}}.") from error
     raise ConfigError(f"{path} is neither .json nor .toml; settings files are one of the two.")
 
 
@@ -161,7 +162,10 @@ def _type_text(annotation: Any) -> str:
 
 def _sentence(cls: type[Config], error: ValidationError, where: str) -> str:
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
+    # Behind the setting's name stand the branches of its type that were tried, which nobody has written.
+    known = first["loc"][:1] and first["loc"][0] in cls.model_fields
+    kept = [part for i, part in enumerate(first["loc"]) if i == 0 or isinstance(part, int) or not known]
+    path = ".".join(map(str, kept))
     name = f"{where}.{path}" if path else where
     if first["type"] == "extra_forbidden":
         return f'There is no setting "{name}"; {suggest(path, cls.model_fields)}'

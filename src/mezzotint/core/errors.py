@@ -85,7 +85,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
         'did you mean "dcgan"?'
     """
     words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1)
+    lower = {each.lower(): each for each in reversed(words)}
+    close = difflib.get_close_matches(word.lower(), lower, n=1)
     if close:
-        return f'did you mean "{close[0]}"?'
+        return f'did you mean "{lower[close[0]]}"?'
     return f"known: {', '.join(words)}." if words else "none is known."

@@ -109,6 +109,11 @@ def load_npz(path: Path, config: DataConfig) -> RawArrays:
     notes: list[str] = []
     pictures = as_pictures(arrays.pop(key), f"{path} ({key})", config.depth, notes)
     columns = {k: v for k, v in arrays.items() if v.ndim >= 1 and len(v) == len(pictures)}
+    odd = next((k for k, v in arrays.items() if k in _LABEL_KEYS and k not in columns), None)
+    if odd is not None:
+        raise DataError(
+            f"{path} has {len(pictures):,} pictures and {arrays[odd].size:,} values in {odd}; give each picture one."
+        )
     labels, classes, attributes = _split_columns(columns, config, str(path))
     return RawArrays(pictures, labels, classes, attributes=attributes, notes=tuple(notes))
 

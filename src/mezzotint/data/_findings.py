@@ -109,10 +109,11 @@ class Findings:
         if odd:
             said.append(f"Some files have unusual modes ({counted(odd)}); they were converted, so look at a few.")
         if modes["L"] and modes["RGB"] and self.pictures.shape[0] >= 3:
-            said.append(f"{_are(modes['L'])} grey among colour ones: use --mode grey if colour is no matter.")
+            said.append(f"{_are(modes['L'])} grey among colour ones: use --set data.mode=grey if colour is no matter.")
         if grey and self.pictures.shape[0] >= 3:
             said.append(
-                "All pictures are grey although they have colour channels: --mode grey needs a third of the memory."
+                "All pictures are grey although they have colour channels: --set data.mode=grey takes a third of the "
+                "memory."
             )
         if self.headers:
             _, height, width = self.pictures.shape

@@ -27,7 +27,9 @@ def make_plan(headers: Sequence[Header] | None, config: DataConfig, where: str, 
         DataError: the pictures differ in size and none was asked for, or mode and alpha contradict each other.
     """
     if config.alpha == "keep" and config.mode in ("grey", "rgb"):
-        raise DataError(f"mode={config.mode} has no room for transparency; use mode=rgba or auto, or another alpha.")
+        raise DataError(
+            f"mode={config.mode} has no room for transparency; use --set data.mode=rgba or auto, or another alpha."
+        )
     known = headers or ()
     height, width = _size(known, config, where)
     channels = {"grey": 1, "rgb": 3, "rgba": 4}.get(config.mode, 0)
@@ -49,7 +51,7 @@ def make_plan(headers: Sequence[Header] | None, config: DataConfig, where: str, 
         notes.append(f"Transparency was {done} (pictures that have it: {clear:,}).")
     deep = config.depth == "16" or (config.depth == "auto" and any(h.deep for h in known))
     if not deep and (count := sum(h.deep for h in known)):
-        notes.append(f"Pictures of 16 bits or more were scaled to 8 ({count:,}); depth=auto keeps 16.")
+        notes.append(f"Pictures of 16 bits or more were scaled to 8 ({count:,}); --set data.depth=auto keeps 16.")
     if config.depth != "8" and (count := sum(h.deep_colour for h in known)):
         notes.append(f"Colour pictures of 16 bits a channel were read at 8 ({count:,}), as Pillow reads no more.")
     return Plan(height, width, channels, deep, config.fit, config.alpha, config.pad_value)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.core.errors import DataError
+from mezzotint.core.errors import DataError, suggest
 from mezzotint.data import _arrays, _published, pack
 from mezzotint.data._archive import TarSource, ZipSource, is_tar
 from mezzotint.data._headers import Header, looks_like_picture
@@ -86,12 +86,12 @@ def _from_name(
     progress: Progress | None,
     notify: Callable[[str], None] | None,
 ) -> PictureSet:
-    from mezzotint.data.named import is_named, load_named
+    from mezzotint.data.named import is_named, load_named, names
 
     if not is_named(name):
         raise DataError(
-            f'There is no file or folder "{name}", and no set of that name is known; '
-            "check the spelling, or give the path to your pictures."
+            f'There is no file or folder "{name}", and no set of that name ({suggest(name, names()).rstrip(".")}); '
+            "give the path to your pictures, or the name of a set."
         )
     raw = load_named(name, notify=notify, progress=progress, cache_dir=cache_dir)
     return _from_raw(raw, name, config, cache_dir, workers)

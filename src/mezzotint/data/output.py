@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.core import atomic
-from mezzotint.core.errors import DataError, MissingExtra
+from mezzotint.core.errors import ConfigError, DataError, MissingExtra
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 FILM_SUFFIXES = (".gif", ".mp4", ".webm")
@@ -207,7 +207,7 @@ def save_film(path: str | Path, frames: NDArray[np.uint8], fps: float = 24, back
 def _suffix(path: Path, allowed: tuple[str, ...], what: str) -> str:
     suffix = path.suffix.lower()
     if suffix not in allowed:
-        raise DataError(f'{what} are saved as {", ".join(allowed)}; "{path.name}" ends in none of them.')
+        raise ConfigError(f'{what} are saved as {", ".join(allowed)}; "{path.name}" ends in none of them.')
     return suffix
 
 

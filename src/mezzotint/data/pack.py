@@ -117,7 +117,9 @@ def _refuse_if_empty(found: object, bad: Sequence[tuple[str, str]], where: str) 
         return
     if not bad:
         raise DataError(f"{where} holds no picture; give a folder or archive with PNG or JPEG files.")
-    raise DataError(f"None of the {len(bad):,} pictures of {where} can be used; the first, {bad[0][0]}, {bad[0][1]}.")
+    number = "The only picture" if len(bad) == 1 else f"None of the {len(bad):,} pictures"
+    rest = "cannot be used" if len(bad) == 1 else "can be used"
+    raise DataError(f"{number} of {where} {rest}; the first, {bad[0][0]}, {bad[0][1]}.")
 
 
 def _probe_all(

@@ -107,6 +107,23 @@ class Model(nn.Module):
         """Where the parameters are."""
         return next(self.parameters()).device
 
+    def check_pictures(self, pictures: Tensor) -> Tensor:
+        """`pictures`, if they are what this model takes: floats [N, C, H, W] of its own shape.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        if pictures.dim() != 4 or tuple(pictures.shape[1:]) != self.spec.shape:
+            raise ConfigError(
+                f"This model takes pictures of the shape [N, {', '.join(map(str, self.spec.shape))}]; got "
+                f"{list(pictures.shape)}."
+            )
+        if not pictures.is_floating_point():
+            raise ConfigError(
+                f"This model takes pictures as floats in [-1, 1]; got {pictures.dtype}: for bytes, x / 127.5 - 1."
+            )
+        return pictures
+
     def check_labels(self, n: int, labels: Tensor | None) -> Tensor | None:
         """`labels` on the model's device, checked against the model's classes.
 
@@ -115,7 +132,10 @@ class Model(nn.Module):
         """
         if labels is None:
             return None
-        labels = torch.as_tensor(labels, dtype=torch.int64, device=self.device)
+        try:
+            labels = torch.as_tensor(labels, dtype=torch.int64, device=self.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise ConfigError(f"Labels are class numbers [N]; got {labels!r}.") from None
         if labels.shape != (n,):
             raise ConfigError(f"{n} pictures need {n} labels; got an array of shape {tuple(labels.shape)}.")
         if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < len(self.spec.classes)):

@@ -9,6 +9,7 @@ from torch import Tensor
 from mezzotint.core import rng
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Model
+from mezzotint.nn.latents import slerp
 
 _CHUNK = 256
 
@@ -72,3 +73,25 @@ class GaussianLatent(Model):
             for i in range(0, n, _CHUNK)
         ]
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def interpolate(self, start: Tensor, end: Tensor, steps: int = 8, label: int | None = None) -> Tensor:
+        """Pictures [steps, C, H, W] in [-1, 1] on the way from one latent to another, along the sphere.
+
+        Args:
+            start, end: [latent]; those of pictures come from `encode`, where the model has it.
+            steps: how many, both ends counted; at least 2.
+            label: the class of all of them, for a conditional model.
+
+        Raises:
+            ConfigError: the latents are not of this model's size, or there are fewer than 2 steps.
+        """
+        if steps < 2:
+            raise ConfigError(f"A way needs 2 pictures at least; got steps={steps}.")
+        for latent in (start, end):
+            if tuple(latent.shape) != (self.latent_size,):
+                raise ConfigError(
+                    f"This model's latents have the shape [{self.latent_size}]; got {list(latent.shape)}."
+                )
+        labels = None if label is None else self.check_labels(steps, torch.full((steps,), label))
+        return self.generate(slerp(start.to(self.device), end.to(self.device), steps), labels)

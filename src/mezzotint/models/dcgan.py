@@ -158,6 +158,7 @@ class DCGAN(GaussianLatent):
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     def phases(self) -> tuple[Phase, ...]:
+        """The discriminator's turn, then the generator's, on the same generated pictures."""
         adam = OptimizerSpec("adam", self.config.lr, (self.config.beta1, 0.999))
         return (
             Phase("discriminator", self.discriminator, self.discriminator_loss, adam, prepare=self.fakes),
@@ -169,6 +170,7 @@ class DCGAN(GaussianLatent):
         return self.generator(turn.draw.normal(len(turn.pictures), self.latent_size), self._labels(turn))
 
     def discriminator_loss(self, turn: Turn) -> Terms:
+        """-log D(x) - log(1 - D(G(z))), the means over the batch in nats (Goodfellow et al. 2014, eq. 1)."""
         pictures, labels = torch.cat((turn.pictures, turn.prepared.detach())), self._labels(turn)
         # One pass over both is faster than two; each keeps its own batch statistics, as in the paper.
         with grouped(self.discriminator, 2):
@@ -178,6 +180,7 @@ class DCGAN(GaussianLatent):
         return {"real": F.softplus(-real).mean(), "fake": F.softplus(fake).mean()}
 
     def generator_loss(self, turn: Turn) -> Terms:
+        """-log D(G(z)), the mean over the batch in nats: non-saturating (Goodfellow et al. 2014, section 3)."""
         return {"fake": F.softplus(-self.discriminator(turn.prepared, self._labels(turn))).mean()}
 
     def _labels(self, turn: Turn) -> Tensor | None:
@@ -195,6 +198,7 @@ class DCGAN(GaussianLatent):
             pictures: [N, C, H, W] in [-1, 1].
             labels: class indices [N], for a conditional model.
         """
+        self.check_pictures(pictures)
         logits = self.discriminator(pictures, self.check_labels(len(pictures), labels) if self.conditional else None)
         return torch.sigmoid(self.calibration[0] * logits + self.calibration[1])
 

@@ -164,11 +164,13 @@ class VAE(GaussianLatent):
         self.scale = nn.ParameterList([torch.zeros(())] if config.likelihood == "gaussian" else [])
 
     def phases(self) -> tuple[Phase, ...]:
+        """One phase, in which encoder and decoder move together."""
         return (
             Phase("vae", (self.encoder, self.decoder, self.scale), self.loss, OptimizerSpec("adam", self.config.lr)),
         )
 
     def loss(self, turn: Turn) -> Terms:
+        """-ELBO as its two terms, the means over the batch in nats (eq. 10 of the paper)."""
         reconstruction, kl = self.elbo_terms(turn.pictures, turn.draw.normal(len(turn.pictures), self.latent_size))
         return {"reconstruction": -reconstruction.mean(), "kl": kl.mean()}
 
@@ -201,12 +203,16 @@ class VAE(GaussianLatent):
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
         """The mean of q(z|x) [N, latent] of pictures [N, C, H, W] in [-1, 1]."""
-        mean: Tensor = self.encoder(pictures)[0]
+        mean: Tensor = self.encoder(self.check_pictures(pictures))[0]
         return mean
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """The mean of p(x|z): pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
+        if latents.dim() != 2 or latents.shape[1] != self.latent_size:
+            raise ConfigError(
+                f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
+            )
         output: Tensor = self.decoder(latents)
         if self.config.likelihood == "bernoulli":
             return torch.sigmoid(output) * 2 - 1
@@ -224,7 +230,9 @@ class VAE(GaussianLatent):
     def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
         """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z."""
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(len(pictures), self.latent_size, generator=generator).to(pictures.device)
+        noise = torch.randn(len(self.check_pictures(pictures)), self.latent_size, generator=generator).to(
+            pictures.device
+        )
         reconstruction, kl = self.elbo_terms(pictures, noise)
         return reconstruction - kl
 

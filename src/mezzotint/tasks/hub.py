@@ -171,6 +171,7 @@ def push_to_hub(
     with tempfile.TemporaryDirectory() as folder:
         made = save_pretrained(run, Path(folder) / "model", license=license, tags=tags, repo_id=repo_id)
         try:
+            # The hub's errors and those of whatever carries them over the network are many classes of other libraries.
             api = hub.HfApi(token=token)
             url = api.create_repo(repo_id=repo_id, private=private, repo_type="model", exist_ok=True)
             api.upload_folder(
@@ -180,9 +181,7 @@ def push_to_hub(
                 commit_message="Upload with Mezzotint",
                 allow_patterns=list(FILES),
             )
-        except MezzotintError:
-            raise
-        except (OSError, ValueError) as error:
+        except Exception as error:
             raise CheckpointError(
                 f"Cannot upload to {repo_id}: {_first_line(error)}; check the name, the connection, and your token "
                 "(hf auth login)."
@@ -287,7 +286,7 @@ def _download(repo_id: str, revision: str | None, token: str | None) -> Path:
     hub = _import_hub("Downloading from the Hugging Face hub")
     try:
         return Path(hub.snapshot_download(repo_id, revision=revision, token=token, allow_patterns=list(FILES)))
-    except (OSError, ValueError) as error:  # what the hub's own errors are, and the network's
+    except Exception as error:  # the hub's own errors, and those of whatever carries them over the network
         raise CheckpointError(
             f'There is no folder "{repo_id}", and it cannot be had from the hub: {_first_line(error)}; check the name '
             "and the connection, and log in with hf auth login if it is private."

@@ -20,8 +20,9 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.data.output import grid, save_film, save_picture, to_uint8
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.model import MODELS, Model
+from mezzotint.nn.latents import slerp
 from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
-from mezzotint.tasks._paths import loop_weights, slerp
+from mezzotint.tasks._paths import loop_weights
 
 __all__ = [
     "Labels",

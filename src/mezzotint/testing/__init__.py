@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mezzotint.engine.model import Model
+from mezzotint.engine.model import MODELS, Model
 from mezzotint.testing._checks import CHECKS, Check
 
 __all__ = ["CHECKS", "Check", "check_model"]
 
 
-def check_model(cls: type[Model], only: str | None = None, tell: Callable[[str], None] | None = None) -> None:
+def check_model(cls: type[Model] | str, only: str | None = None, tell: Callable[[str], None] | None = None) -> None:
     """Check that a model keeps the contract of the house.
 
     Args:
-        cls: the model's class; it need not be registered.
+        cls: the model's class, which need not be registered, or the name of one that is.
         only: run just the check of this name (see `CHECKS`).
         tell: called with the name of each check before it runs.
 
@@ -28,6 +28,7 @@ def check_model(cls: type[Model], only: str | None = None, tell: Callable[[str],
         AssertionError: a promise is broken; the message says which.
         KeyError: `only` names no check.
     """
+    cls = MODELS.get(cls) if isinstance(cls, str) else cls
     checks = CHECKS if only is None else {only: CHECKS[only]}
     for name, check in checks.items():
         if tell is not None:

@@ -21,7 +21,8 @@ from mezzotint.core.errors import Interrupted, MezzotintError, TrainingError
 
 EXIT_CODES = """\
 Exit codes: 0 done, 1 other, 2 a setting or the usage is wrong, 3 the pictures, 4 the run folder or a checkpoint,
-5 the model cannot do that, 6 training failed, 7 an optional part is missing, 70 a bug of ours, 130 interrupted."""
+5 the model cannot do that, 6 training failed or a file could not be written, 7 an optional part is missing, 70 a bug
+of ours, 130 interrupted."""
 
 _BUG = 70
 _REPORT = "https://github.com/mezzotint/mezzotint/issues"
