@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 import mezzotint as mz
 from mezzotint.engine.model import Paper, register
 from mezzotint.engine.phase import Terms, Turn
@@ -36,13 +34,15 @@ class LSGAN(DCGAN):
 
     def discriminator_loss(self, turn: Turn) -> Terms:
         """Real pictures to 1, generated ones to 0."""
-        logits = self.discriminator(torch.cat((turn.pictures, turn.prepared.detach())), None)
-        real, fake = logits.chunk(2)
+        labels = turn.labels if self.conditional else None
+        real = self.discriminator(turn.pictures, labels)
+        fake = self.discriminator(turn.prepared.detach(), labels)
         return {"real": 0.5 * (real - 1).square().mean(), "fake": 0.5 * fake.square().mean()}
 
     def generator_loss(self, turn: Turn) -> Terms:
         """Generated pictures to 1."""
-        return {"fake": 0.5 * (self.discriminator(turn.prepared, None) - 1).square().mean()}
+        labels = turn.labels if self.conditional else None
+        return {"fake": 0.5 * (self.discriminator(turn.prepared, labels) - 1).square().mean()}
 
 
 def main() -> None:

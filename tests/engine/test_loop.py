@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mezzotint.core.config import Config, option
 from mezzotint.engine.model import MODELS, Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
+from mezzotint.testing import variants_of
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors
 
 
@@ -62,7 +63,8 @@ def test_dcgan_step_equals_the_plain_loop() -> None:
 @pytest.mark.parametrize("stop", range(1, 11))
 def test_resume_at_every_point_of_an_epoch(stop: int, precision: str) -> None:
     """20 pictures, batches of 7: the ten stops fall on the middle, the end and the seam of epochs."""
-    pictures = make_pictures(count=27)
+    pictures = make_pictures(count=26)
+    assert len(pictures.splits["train"]) == 20
     for name in MODELS.names():
         straight = make_trainer(MODELS.get(name), pictures, batch_size=7, precision=precision)
         while straight.step < 20:
@@ -190,15 +192,30 @@ def test_clipping_bounds_the_gradient() -> None:
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "losses.json").read_text())
 
 
-@pytest.mark.parametrize("name", MODELS.names())
-def test_golden_losses(name: str) -> None:
-    """The first phase's loss at steps 1, 25, 50, 75 and 100; a change here changes everybody's training."""
-    trainer = make_trainer(MODELS.get(name), make_pictures(), batch_size=8)
-    curve = []
-    first = trainer.players[0].phase
+KINDS = {
+    "-".join([kind.name, *(f"{k}={v}" for k, v in kind.tiny.items() if k not in cls.tiny)]): kind
+    for cls in MODELS
+    for kind in variants_of(cls)
+}
+
+
+def loss_curves(kind: type[Model]) -> dict[str, list[float]]:
+    """The sum of each phase's loss terms at steps 1, 25, 50, 75 and 100."""
+    trainer = make_trainer(kind, make_pictures(), batch_size=8)
+    curves: dict[str, list[float]] = {player.phase.name: [] for player in trainer.players}
     for step in range(1, 101):
         trainer.round()
         if step == 1 or step % 25 == 0:
-            terms = [v.item() for k, v in trainer.losses.items() if k.startswith(first.name) and "accuracy" not in k]
-            curve.append(sum(terms))
-    np.testing.assert_allclose(curve, GOLDEN[name], rtol=1e-2)
+            for name, curve in curves.items():
+                terms = [v.item() for k, v in trainer.losses.items() if k.split("/")[0] == name and "accuracy" not in k]
+                curve.append(round(sum(terms), 4))
+    return curves
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_golden_losses(name: str) -> None:
+    """Of every phase of every variant; a change here changes everybody's training."""
+    curves = loss_curves(KINDS[name])
+    assert curves.keys() == GOLDEN[name].keys()
+    for phase, curve in curves.items():
+        np.testing.assert_allclose(curve, GOLDEN[name][phase], rtol=1e-2, err_msg=phase)

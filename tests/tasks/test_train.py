@@ -111,3 +111,18 @@ def test_what_a_model_takes_is_said(tmp_path: Path) -> None:
     way = model.interpolate(start, end, 5)
     assert torch.allclose(way[0], model.decode(start[None])[0], atol=1e-5)
     assert torch.allclose(way[-1], model.decode(end[None])[0], atol=1e-5)
+
+
+def test_discriminate_tells_real_from_generated(tmp_path: Path) -> None:
+    from mezzotint.data.open import open_pictures
+    from mezzotint.engine.feed import to_tensor
+
+    settings = {"model": {"width": 16, "discriminator_width": 16, "latent": 16}}
+    run = mz.train("dcgan", "digits", out=tmp_path / "run", steps=150, seed=1, settings=settings, **TINY)
+    digits = open_pictures("digits")
+    real = to_tensor(digits.pictures[digits.splits["validation"]])
+    on_real, on_fake = run.model.discriminate(real), run.model.discriminate(run.model.sample(len(real), seed=5))
+    right = ((on_real > 0.5).float().mean() + (on_fake <= 0.5).float().mean()) / 2
+    assert right > 0.6
+    both = np.concatenate([on_real.numpy(), on_fake.numpy()])
+    assert abs(both.mean() - 0.5) < 0.1, "half of them are real, so the mean probability is a half"

@@ -10,6 +10,10 @@ import difflib
 from collections.abc import Iterable
 
 
+class MezzotintWarning(UserWarning):
+    """Something a person should know of, though the work goes on; a sentence as those of errors."""
+
+
 class MezzotintError(Exception):
     """The base of all errors that a person can cause or cure.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from mezzotint.core.errors import ConfigError, suggest
+from mezzotint.core.errors import ConfigError, MezzotintWarning, suggest
 
 T = TypeVar("T")
 
@@ -100,5 +100,6 @@ class Registry(Generic[T]):
                     warnings.warn(
                         f'The {self.kind} "{point.name}" of another package cannot be loaded ({error}); '
                         f"mend or uninstall the package that has {point.value}.",
+                        MezzotintWarning,
                         stacklevel=2,
                     )

@@ -52,7 +52,7 @@ class DataReport:
         parts: split -> pictures.
         suggestions: sentences that say what to do about it, the most important first.
         notes: what was noted while reading.
-        memory_bytes, seconds: predictions for a training, where a caller has made them.
+        training, memory_bytes, seconds: which training, and predictions for it, where a caller has made them.
     """
 
     source: str
@@ -73,6 +73,7 @@ class DataReport:
     parts: Mapping[str, int]
     suggestions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    training: str = "Training"
     memory_bytes: int | None = None
     seconds: float | None = None
 
@@ -107,9 +108,9 @@ class DataReport:
         if not self.exact and not self.near:
             said.append("No picture is there twice.")
         if self.memory_bytes is not None:
-            said.append(f"Training will need about {self.memory_bytes / 2**20:,.0f} MiB of memory.")
+            said.append(f"{self.training} will need about {self.memory_bytes / 2**20:,.0f} MiB of memory.")
         if self.seconds is not None:
-            said.append(f"Training will take about {_duration(self.seconds)}.")
+            said.append(f"{self.training} will take about {_duration(self.seconds)} on this machine.")
         return [*said, *self.notes, *self.suggestions]
 
 

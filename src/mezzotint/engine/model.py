@@ -83,6 +83,8 @@ class Model(nn.Module):
     Config: ClassVar[type[Config]]
     tiny: ClassVar[Mapping[str, Any]] = {}
     """Settings that make the model small enough for tests."""
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Further settings, each of which takes other paths through the model; the contract is checked with each."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

@@ -110,7 +110,7 @@ def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.
         trainer.round()
     weights = {id(p): p.numel() * p.element_size() for p in trainer.model.parameters()}
     state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
-    gradients = max(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
+    gradients = sum(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
     activations = sum(size for pointer, size in saved.items() if pointer not in weights)
     networks = {name: sum(p.numel() for p in net.parameters()) for name, net in model.named_children()}
     return Plan(

@@ -139,6 +139,7 @@ class DCGAN(GaussianLatent):
     )
     Config = DCGANConfig
     tiny = {"latent": 8, "width": 8, "discriminator_width": 8}
+    variants = ({"conditional": True},)
     averaged = ("generator",)
     config: DCGANConfig
     calibration: Tensor

@@ -146,6 +146,7 @@ class VAE(GaussianLatent):
     paper = Paper("Kingma, Welling", 2014, "Auto-Encoding Variational Bayes", "1312.6114")
     Config = VAEConfig
     tiny = {"latent": 4, "width": 8, "hidden": (16,)}
+    variants = ({"network": "mlp"}, {"likelihood": "bernoulli"}, {"likelihood": "logistic"})
     averaged = ("encoder", "decoder", "scale")
     config: VAEConfig
 

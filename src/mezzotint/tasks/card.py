@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from mezzotint.data.types import PictureSet
 from mezzotint.engine.callbacks import preview
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
+from mezzotint.metrics.pixel import psnr
 from mezzotint.tasks.run import Run
+
+_JUDGED = 512
+"""Held-out pictures that the scores of the card are measured on, at most."""
 
 
 def write_card(run: Run, pictures: PictureSet, count: int = 64) -> None:
@@ -23,11 +28,41 @@ def write_card(run: Run, pictures: PictureSet, count: int = 64) -> None:
         picture = preview(run.model, to_tensor(pictures.pictures[rows[:count]], run.model.device), count)
     if picture is not None:
         save_picture(run.path / "samples.png", picture)
-    atomic.write_text(run.path / "README.md", card(run))
+    atomic.write_text(run.path / "README.md", card(run, held_out_scores(run, pictures)))
 
 
-def card(run: Run) -> str:
-    """The text of the model card."""
+@torch.no_grad()
+def held_out_scores(run: Run, pictures: PictureSet) -> dict[str, str]:
+    """What the model's own capabilities say of it on up to 512 validation pictures: name -> value and unit."""
+    rows = pictures.splits["validation"][:_JUDGED]
+    if not len(rows):
+        return {}
+    model, batch = run.model, run.recipe.train.batch_size
+    held = to_tensor(pictures.pictures[rows], model.device)
+    labels = None if pictures.labels is None else torch.from_numpy(pictures.labels[rows]).to(model.device)
+    marks = [None] * len(held) if labels is None else labels.split(batch)
+    offered, scores = capabilities(model), {"validation pictures": f"{len(held):,}"}
+    if "scores" in offered:
+        nats = torch.cat([model.log_likelihood(x, seed=0) for x in held.split(batch)])
+        scores["log-likelihood, or its lower bound"] = f"{nats.mean():,.1f} nats a picture"
+        scores["the same"] = f"{model.bits_per_dim(nats).mean():.3f} bits a value"
+    if "reconstructs" in offered:
+        again = torch.cat([model.reconstruct(x) for x in held.split(batch)])
+        scores["reconstruction, median PSNR"] = f"{psnr(again, held).median():.1f} dB"
+    if "discriminates" in offered and "samples" in offered:
+        known = labels if getattr(model, "conditional", False) else None
+        generated = model.sample(len(held), seed=2, labels=known)
+        right = [
+            ((model.discriminate(x, mark) > 0.5) == real).double()
+            for side, real in ((held, True), (generated, False))
+            for x, mark in zip(side.split(batch), marks, strict=False)
+        ]
+        scores["told rightly by its discriminator: real or generated"] = f"{torch.cat(right).mean():.0%}"
+    return scores
+
+
+def card(run: Run, scores: Mapping[str, str]) -> str:
+    """The text of the model card; `scores` are those of `held_out_scores`."""
     recipe, model = run.recipe, run.model
     spec, data = recipe.spec, recipe.summary
     kinds = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
@@ -63,6 +98,7 @@ def card(run: Run) -> str:
         *_table("model", recipe.model.to_json()),
         *_table("train", recipe.train.to_json()),
         *_table("data", recipe.data.to_json()),
+        *_scores(scores),
         "## Limits",
         "",
         "The model knows only what it was trained on, may repeat training pictures, and has their biases.",
@@ -70,6 +106,16 @@ def card(run: Run) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _scores(scores: Mapping[str, str]) -> list[str]:
+    if not scores:
+        return []
+    rows = [f"| {name} | {value} |" for name, value in scores.items()]
+    note = (
+        "Measured by the model itself on pictures it was not trained on; they compare runs on the same pictures only."
+    )
+    return ["## Scores", "", "| | |", "| --- | --- |", *rows, "", note, ""]
 
 
 def _table(section: str, values: dict[str, Any]) -> list[str]:

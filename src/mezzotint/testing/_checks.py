@@ -261,9 +261,10 @@ def check_capabilities(cls: type[Model]) -> None:
     trainer = make_trainer(cls, make_pictures())
     trainer.run()
     with trainer.using() as model:
+        pictures, labels = trainer.held_out(5)
         for name in offered:
             if name in PROMISES:
-                PROMISES[name](model, trainer.held_out(5)[0])
+                PROMISES[name](model, pictures, labels)
 
 
 def _in_range(pictures: Tensor, n: int, model: Model, what: str) -> None:
@@ -273,7 +274,7 @@ def _in_range(pictures: Tensor, n: int, model: Model, what: str) -> None:
     assert float(pictures.max()) <= 1, f"{model.name}.{what} goes above 1"
 
 
-def _samples(model: Any, _: Tensor) -> None:
+def _samples(model: Any, _: Tensor, labels: Tensor | None) -> None:
     many = model.sample(5, seed=3)
     _in_range(many, 5, model, "sample")
     assert torch.equal(many, model.sample(5, seed=3)), f"{model.name}.sample is not a function of the seed"
@@ -281,41 +282,45 @@ def _samples(model: Any, _: Tensor) -> None:
     assert torch.allclose(many[:2], model.sample(2, seed=3), atol=1e-4), f"{model.name}: sample k depends on n"
     assert model.sample(0).shape == (0, *model.spec.shape), f"{model.name} cannot draw no pictures"
     assert float(model.latent(500, truncation=0.5).abs().max()) <= 1 + 1e-6, f"{model.name}: truncation cuts nothing"
-    _in_range(model.generate(model.latent(3)), 3, model, "generate")
+    few = None if labels is None else labels[:3]
+    _in_range(model.generate(model.latent(3), few), 3, model, "generate")
+    if model.conditional:
+        other = [model.sample(2, seed=3, labels=torch.full((2,), label)) for label in (0, 1)]
+        assert not torch.equal(*other), f"{model.name} draws the same for every class"
     for wrong in (0.0, 1.5):
         said = _refusal(ConfigError, partial(model.sample, 2, truncation=wrong))
         assert said, f"{model.name} accepts truncation {wrong}"
 
 
-def _encodes(model: Any, pictures: Tensor) -> None:
+def _encodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     latents = model.encode(pictures)
     assert latents.dim() == 2, f"{model.name}.encode gives no vectors"
     assert len(latents) == len(pictures)
     assert torch.allclose(latents[:1], model.encode(pictures[:1]), atol=1e-4), f"{model.name}.encode mixes pictures"
 
 
-def _decodes(model: Any, pictures: Tensor) -> None:
+def _decodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     _in_range(model.decode(model.encode(pictures)), len(pictures), model, "decode")
 
 
-def _reconstructs(model: Any, pictures: Tensor) -> None:
+def _reconstructs(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     _in_range(model.reconstruct(pictures), len(pictures), model, "reconstruct")
 
 
-def _discriminates(model: Any, pictures: Tensor) -> None:
-    probability = model.discriminate(pictures)
+def _discriminates(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
+    probability = model.discriminate(pictures, labels)
     assert probability.shape == (len(pictures),)
     assert bool(((probability >= 0) & (probability <= 1)).all()), f"{model.name}.discriminate gives no probability"
 
 
-def _scores(model: Any, pictures: Tensor) -> None:
+def _scores(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     nats = model.log_likelihood(pictures, seed=1)
     assert nats.shape == (len(pictures),)
     assert torch.equal(nats, model.log_likelihood(pictures, seed=1)), f"{model.name}.log_likelihood ignores its seed"
     assert bool(torch.isfinite(model.bits_per_dim(nats)).all())
 
 
-PROMISES: dict[str, Callable[[Any, Tensor], None]] = {
+PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "samples": _samples,
     "encodes": _encodes,
     "decodes": _decodes,

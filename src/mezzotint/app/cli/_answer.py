@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mezzotint.core.errors import Interrupted, MezzotintError, TrainingError
+from mezzotint.core.errors import Interrupted, MezzotintError, MezzotintWarning, TrainingError
 
 EXIT_CODES = """\
 Exit codes: 0 done, 1 other, 2 a setting or the usage is wrong, 3 the pictures, 4 the run folder or a checkpoint,
@@ -67,6 +67,8 @@ def answered(work: Callable[[], Any]) -> int:
     speak_utf8()
     if not (debugging() or sys.warnoptions):
         warnings.simplefilter("ignore")  # other people's deprecations are not for the person at the terminal
+        warnings.simplefilter("always", MezzotintWarning)
+        warnings.showwarning = _warn
     try:
         code = work()
         if code == Interrupted.exit_code:  # typer heard Ctrl-C while it read the arguments, and kept it to itself
@@ -86,6 +88,10 @@ def answered(work: Callable[[], Any]) -> int:
         code, sentence = explain(error)
         print(sentence, file=sys.stderr)
         return code
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(safe(str(message)), file=sys.stderr)
 
 
 def explain(error: BaseException) -> tuple[int, str]:

@@ -24,6 +24,8 @@ from mezzotint.core.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mezzotint.data.check import DataReport
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -66,12 +68,15 @@ def check(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="data.NAME=VALUE", help="Any setting of the section data.")
     ] = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="Whose training to predict by a few steps of it; or none.")
+    ] = "dcgan",
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Say what a set of pictures holds.
 
-    Sizes, colours, classes, doubles, and what would be left out of a training, and why.
+    Sizes, colours, classes, doubles, what would be left out of a training and why, and what a training would take.
     """
     from mezzotint.core.config import merge, parse_assignments
     from mezzotint.data.check import check_pictures
@@ -85,7 +90,33 @@ def check(
     config = DataConfig.build(settings["data"], "data")
     with voice.working(), voice.progress("Reading pictures") as progress:
         report = check_pictures(pictures, config, progress=progress)
+    if model != "none":
+        with voice.working():
+            report = _predicted(report, model, pictures, settings)
     voice.result(report.to_dict(), lambda console: _print_sentences(console, report.sentences()))
+
+
+def _predicted(report: DataReport, model: str, source: str, settings: dict[str, dict[str, Any]]) -> DataReport:
+    """The report with what a training with the default settings would take."""
+    from dataclasses import replace
+
+    from mezzotint.tasks.train import predict, prepare, settle
+
+    _, height, width = report.shape
+    size = height if height == width else [height, width]
+    try:
+        prepared = prepare(model, source, settings={**settings, "data": {**settings["data"], "size": size}})
+    except ConfigError as error:  # such as pictures too large for the model
+        return replace(report, notes=(*report.notes, f"What training {model} takes was not predicted: {error}"))
+    prepared, _ = settle(prepared)
+    plan, train = predict(prepared), prepared.recipe.train
+    steps = train.steps or 0
+    return replace(
+        report,
+        training=f"Training {model} ({steps:,} steps of {train.batch_size} at {height} x {width})",
+        memory_bytes=plan.memory,
+        seconds=plan.seconds * steps,
+    )
 
 
 def _print_sentences(console: Console, sentences: Any) -> None:
