@@ -175,9 +175,15 @@ def test_export_onnx(gan, tmp_path):
 
 
 def test_data_check(photos):
-    result = good("data", "check", str(photos), "--size", "16")
-    assert result.stdout.strip()
-    assert isinstance(json.loads(good("data", "check", str(photos), "--size", "16", "--json").stdout), dict)
+    said = good("data", "check", str(photos), "--size", "16").stdout
+    assert "usable pictures" in said
+    assert "MiB of memory" in said
+    found = json.loads(good("data", "check", str(photos), "--size", "16", "--json").stdout)
+    assert found["training"].startswith("Training dcgan (5,000 steps of 64 at 16 x 16)")
+    assert found["memory_bytes"] > 10**6
+    assert found["seconds"] > 0
+    without = json.loads(good("data", "check", str(photos), "--size", "16", "--json", "--model", "none").stdout)
+    assert without["seconds"] is None
 
 
 def test_data_list():

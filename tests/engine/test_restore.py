@@ -1,4 +1,4 @@
-"""What belongs to another training is refused before anything moves; what was left out of a checkpoint is missed."""
+"""What belongs to another training is refused; what was left out of a checkpoint is missed."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_again(tmp_path: Path) 
     (run.path / "checkpoints").mkdir()
     (run.path / "log.jsonl").unlink(missing_ok=True)
     said: list[str] = []
-    assert mz.resume(run.path, steps=3, tell=said.append).step == 3
+    again = mz.resume(run.path, steps=3, tell=said.append)
+    assert again.step == again.recipe.train.steps == 3
     assert "begins again" in said[0]
 
 

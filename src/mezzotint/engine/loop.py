@@ -169,7 +169,7 @@ class Trainer:
         for name, value in (*terms.items(), *turn.notes.items()):
             key, mine = f"{phase.name}/{name}", value.detach()
             if self.config.accumulate > 1:
-                mine = mine / self.config.accumulate + (self.losses[key] if part else 0)
+                mine = mine / self.config.accumulate + (self.losses.get(key, 0) if part else 0)
             self.losses[key] = mine
 
     def _prepare(self, player: Player, prepare: Callable[[Turn], Any], turn: Turn, part: int, hands_on: bool) -> Any:

@@ -21,11 +21,9 @@ class Player:
 
     def __init__(self, phase: Phase, model: nn.Module) -> None:
         self.phase = phase
-        self.parameters = phase.parameters()
-        own = {id(p) for p in self.parameters}
-        self.names = [name for name, p in model.named_parameters() if id(p) in own]
-        by_name = dict(model.named_parameters())
-        self.parameters = [by_name[name] for name in self.names]
+        own = {id(p) for p in phase.parameters()}
+        mine = {name: p for name, p in model.named_parameters() if id(p) in own}
+        self.names, self.parameters = list(mine), list(mine.values())
         self.others = [p for p in model.parameters() if id(p) not in own]
         self._moved = [memory_order(p.detach()) for p in self.parameters]
         self.optimizer = build_optimizer(phase.optimizer, self._moved)

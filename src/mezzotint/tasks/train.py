@@ -299,8 +299,8 @@ def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parall
     if folder.store.steps():
         checkpoint = folder.store.load("latest")
         trainer.restore(checkpoint.tensors, checkpoint.state)
-        if parallel.rank == 0:
-            folder.write(given.recipe)  # what was changed stands only once the start has succeeded
+    if parallel.rank == 0:
+        folder.write(given.recipe)  # what a resume changes stands only once its start has succeeded
     if given.recipe.train.compile == "on":
         compile_networks(trainer.model)
     trainer.run()

@@ -19,7 +19,7 @@ from mezzotint.app.cli._common import (
     parse_size,
     table,
 )
-from mezzotint.core.errors import ConfigError
+from mezzotint.core.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,6 +88,10 @@ def check(
     if set(settings) > {"data"}:
         raise ConfigError(f'data check takes settings of the section data only; got "{min(set(settings) - {"data"})}".')
     config = DataConfig.build(settings["data"], "data")
+    if model != "none":
+        from mezzotint.engine.model import MODELS
+
+        MODELS.get(model)  # a misspelling is answered before the pictures are read
     with voice.working(), voice.progress("Reading pictures") as progress:
         report = check_pictures(pictures, config, progress=progress)
     if model != "none":
@@ -106,10 +110,10 @@ def _predicted(report: DataReport, model: str, source: str, settings: dict[str, 
     size = height if height == width else [height, width]
     try:
         prepared = prepare(model, source, settings={**settings, "data": {**settings["data"], "size": size}})
-    except ConfigError as error:  # such as pictures too large for the model
+        prepared, _ = settle(prepared)
+        plan, train = predict(prepared), prepared.recipe.train
+    except (ConfigError, TrainingError) as error:  # such as pictures too large for the model
         return replace(report, notes=(*report.notes, f"What training {model} takes was not predicted: {error}"))
-    prepared, _ = settle(prepared)
-    plan, train = predict(prepared), prepared.recipe.train
     steps = train.steps or 0
     return replace(
         report,
