@@ -12,7 +12,15 @@ from typing import Any
 import torch
 
 from mezzotint.core.config import merge, read_file
-from mezzotint.core.errors import CheckpointError, ConfigError, DataError, Interrupted, suggest
+from mezzotint.core.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Interrupted,
+    MezzotintError,
+    TrainingError,
+    suggest,
+)
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
@@ -28,6 +36,8 @@ from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.progress import ProgressBar, counting
 from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.tasks._advice import on_validation
+from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.card import write_card
 from mezzotint.tasks.run import Run, load
 
@@ -162,6 +172,7 @@ def train(
     """
     tell = tell or ((lambda text: None) if quiet else print)
     if out is not None:
+        refuse_file(Path(out), "Runs")
         RunFolder.check_free(Path(out))
     asked = {"train": options, "data": {} if size is None else {"size": size}}
     with counting("Reading pictures", quiet) as progress:
@@ -176,7 +187,7 @@ def train(
     tell(why)
     path = Path(out) if out is not None else next_free(Path("runs"), f"{model}-{_stem(prepared.pictures.source)}")
     RunFolder.create(path, prepared.recipe)
-    return _go(path, prepared, source, quiet)
+    return _go(path, prepared, source, quiet, tell)
 
 
 def resume(
@@ -224,7 +235,7 @@ def resume(
             tell(f"{path} has done its {at.step} steps already; ask for more with {more}.")
             return load(path)
     prepared = Prepared(recipe, pictures, recipe.build(), device)
-    return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet)
+    return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet, tell)
 
 
 def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool) -> PictureSet:
@@ -269,12 +280,21 @@ def _latest(folder: RunFolder, recipe: Recipe, tell: Tell) -> Checkpoint | None:
     return None
 
 
-def _go(path: Path, prepared: Prepared, source: Any, quiet: bool) -> Run:
+def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) -> Run:
     processes = prepared.recipe.train.processes
     given = prepared if processes == 1 else prepared.recipe
-    launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
+    try:
+        launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
+    except (Interrupted, TrainingError):
+        # The run explains itself all the same, but nobody who wants to stop shall wait for scores, or miss our error.
+        with contextlib.suppress(MezzotintError, KeyboardInterrupt):
+            write_card(load(path, device=str(prepared.device)), prepared.pictures, scores=False)
+        raise
     run = load(path, device=str(prepared.device))
     write_card(run, prepared.pictures)
+    advice = on_validation(run)
+    if advice is not None:
+        tell(advice)
     return run
 
 
