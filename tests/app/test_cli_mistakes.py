@@ -184,6 +184,40 @@ def test_an_output_that_cannot_be(tmp_path, make_run):
     assert "file" in refused(2, "train", "vae", "digits", "--out", "file", "-q", *TINY)
 
 
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        (["export", "a", "--onnx", "x.txt"], "x.txt"),
+        (["export", "a", "--hub", "x.safetensors"], "x.safetensors"),
+        (["reconstruct", "a", "digits", "-o", "out.png"], "out.png"),
+        (["sample", "a", "--single", "-o", "new/out.JPG"], "out.JPG"),
+        (["train", "vae", "digits", "--out", "model.pt", *TINY], "model.pt"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_folder_that_is_called_like_a_file(tmp_path, make_run, args, name):
+    make_run(tmp_path / "a")
+    before = sorted(tmp_path.rglob("*"))
+    sentence = refused(2, *args)
+    assert name in sentence
+    assert "folder" in sentence
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_with_a_dot_in_its_name_is_one(tmp_path, make_run):
+    make_run(tmp_path / "a")
+    for args in (
+        ["reconstruct", "a", "digits", "-o", "v1.5"],
+        ["sample", "a", "-n", "1", "--single", "-o", "v1.5/b.c"],
+    ):
+        result = CliRunner().invoke(app, [*args, "-q"], prog_name="mezzotint")
+        assert result.exit_code == 0, result.stderr
+    (tmp_path / "pictures.png").mkdir()
+    result = CliRunner().invoke(app, ["sample", "a", "-n", "1", "-o", "pictures.png", "-q"], prog_name="mezzotint")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "pictures.png" / "00000.png").exists()
+
+
 def _raise(error):
     def broken(json: bool = False) -> None:
         raise error

@@ -25,6 +25,7 @@ from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.recipe import Recipe
 from mezzotint.metrics.pixel import psnr
+from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.sample import models_that, save_all
 
 _CHUNK = 64
@@ -94,7 +95,7 @@ def reconstruct(
 
     Raises:
         CapabilityError: the model does not reconstruct.
-        ConfigError: `out` is a file, or holds a file of one of the names.
+        ConfigError: `out` is (the name of) a file, or holds a file of one of the names.
         DataError: there is nothing to read.
 
     Example:
@@ -107,8 +108,7 @@ def reconstruct(
     """
     require(run.model, "reconstructs", "reconstruct", others=models_that("reconstructs"))
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; reconstructions need a folder to go to.")
+    refuse_file(out, "Reconstructions")
     pictures = open_pictures(source, settings_for(run.recipe))
     files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
     extra = ("grid.png",) if beside else ()
