@@ -127,6 +127,24 @@ def test_a_config_file_that_does_not_parse(tmp_path):
     assert "bad.toml" in refused(2, "train", "vae", "digits", "--config", "bad.toml")
 
 
+def test_the_configuration_of_a_run_that_does_not_fit(tmp_path, make_run):
+    file = make_run(tmp_path / "a") / "config.json"
+    args = ["train", "dcgan", "digits", "--config", str(file)]
+    assert '"vae"' in refused(2, *args)
+    config = json.loads(file.read_text())
+    for change, part in (
+        ({"schema": 999}, "upgrade"),
+        ({"schema": "1"}, "damaged"),
+        ({"data": {}}, "damaged"),
+        ({"model": None}, "damaged"),
+        ({"train": {**config["train"], "stpes": 3}}, "train.stpes"),
+    ):
+        file.write_text(json.dumps({**config, **change}))
+        assert part in refused(2, "train", "vae", "digits", "--config", str(file))
+    file.write_text("[" * 100_000)
+    assert "does not parse" in refused(2, "train", "vae", "digits", "--config", str(file))
+
+
 def test_a_run_is_never_overwritten(tmp_path, make_run):
     make_run(tmp_path / "a")
     before = (tmp_path / "a" / "config.json").read_bytes()

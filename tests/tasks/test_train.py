@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 import mezzotint as mz
-from mezzotint.core.errors import CheckpointError, ConfigError, DataError, TrainingError
+from mezzotint.core.errors import CheckpointError, ConfigError, DataError, MissingExtra, TrainingError
 from mezzotint.engine.model import MODELS
 
 TINY: dict[str, Any] = {"precision": "fp32", "batch_size": 8, "quiet": True}
@@ -167,3 +169,27 @@ def test_a_best_validation_long_ago_is_said(
     assert len(found) == (said is not None)
     assert said is None or said in found[0]
     assert said is None or mz.load(run.path, "best").step == int(found[0].split("step ")[1].split(";")[0].split(",")[0])
+
+
+def test_curves_for_tensorboard_are_those_of_the_log(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = begin(tmp_path / "run", steps=6, log_every=2, validate_every=2, tensorboard=True)
+    logged = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in logged] == [2, 4, 6]
+    curves = EventAccumulator(str(run.path / "tensorboard"))
+    curves.Reload()
+    names = curves.Tags()["scalars"]
+    assert set(names) == set(logged[-1]) - {"step", "seconds", "rate"}
+    assert "validation/loss" in names
+    for name in names:
+        points = curves.Scalars(name)
+        assert [point.step for point in points] == [2, 4, 6]
+        assert [point.value for point in points] == pytest.approx([line[name] for line in logged], rel=1e-5)
+
+
+def test_curves_without_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtra, match="curves"):
+        begin(tmp_path / "run", steps=2, tensorboard=True)

@@ -79,6 +79,7 @@ def reconstruct(
     beside: bool = True,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Reconstructions:
     """Give every picture back as the model sees it.
 
@@ -92,6 +93,7 @@ def reconstruct(
         beside: also write `grid.png`, the first 64 pictures each beside its reconstruction.
         overwrite: replace files of these names.
         progress: called with (done, all).
+        tell: told of the licence of a named set that is about to be downloaded.
 
     Raises:
         CapabilityError: the model does not reconstruct.
@@ -109,7 +111,7 @@ def reconstruct(
     require(run.model, "reconstructs", "reconstruct", others=models_that("reconstructs"))
     out = Path(out)
     refuse_file(out, "Reconstructions")
-    pictures = open_pictures(source, settings_for(run.recipe))
+    pictures = open_pictures(source, settings_for(run.recipe), notify=tell)
     files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
     extra = ("grid.png",) if beside else ()
     taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)

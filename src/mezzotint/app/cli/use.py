@@ -179,7 +179,7 @@ def reconstruct(
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
         with voice.progress("Reconstructing") as progress:
-            made = task(opened, pictures, out, overwrite=overwrite, progress=progress)
+            made = task(opened, pictures, out, overwrite=overwrite, progress=progress, tell=voice.tell)
         for note in made.notes:
             voice.tell(note)
         for bad in made.left_out:
