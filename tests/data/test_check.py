@@ -116,6 +116,16 @@ def test_damage_and_odd_modes_and_sizes(tmp_path: Path) -> None:
         assert words in text
 
 
+def test_films_of_which_one_frame_is_taken_are_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "p", 10)
+    for name in ("a.gif", "b.webp"):
+        photo(20).save(folder / name, save_all=True, append_images=[photo(21), photo(22)])
+    assert any("2 files of several frames (6 in all)" in s for s in check(folder).suggestions)
+    report = check(folder, frames="all")
+    assert report.count == 16
+    assert not any("several frames" in s for s in report.suggestions)
+
+
 def test_archives_give_the_same_report(tmp_path: Path) -> None:
     folder = write(tmp_path / "p", 12)
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:

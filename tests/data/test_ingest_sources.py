@@ -164,6 +164,35 @@ def test_metadata_csv(root: Path) -> None:
         open_pictures(root, DataConfig(group="wh"))
 
 
+def test_metadata_jsonl_in_every_wrapping(root: Path, tmp_path: Path) -> None:
+    """Labels, attributes, captions and groups are the same from a folder, a zip and a tar."""
+    lines = []
+    for i in range(60):
+        draw(root / f"{i:02}.png", i)
+        row = {"file_name": f"{i:02}.png", "label": "ab"[i % 2], "age": i, "caption": f"number {i}"}
+        lines.append(json.dumps({**row, "who": f"p{i // 5}"} if i < 40 else row))
+    (root / "metadata.jsonl").write_text("\n".join(lines))
+    zipped(root, tmp_path / "set.zip", "set/")
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
+        archive.add(root, "set")
+    config = DataConfig(group="who", validation=0.2, test=0.2)
+    for source in (root, tmp_path / "set.zip", tmp_path / "set.tar.gz"):
+        found = open_pictures(source, config)
+        assert found.labels is not None
+        assert found.classes == ("a", "b")
+        assert found.labels.tolist() == [0, 1] * 30
+        assert found.attributes["age"].tolist() == list(range(60))
+        assert found.captions == tuple(f"number {i}" for i in range(60))
+        assert not any("no classes" in note for note in found.notes)
+        sizes = {name: len(rows) for name, rows in found.splits.items()}
+        assert all(8 <= sizes[name] <= 16 for name in ("validation", "test"))
+        who = found.attributes["who"]
+        parts = [set(who[rows]) - {""} for rows in found.splits.values()]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 8
+        # Pictures of which no group is said are no group.
+        assert all((who[rows] == "").any() for rows in found.splits.values())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -108,6 +108,12 @@ class Findings:
         odd = {mode: n for mode, n in modes.most_common() if mode not in _USUAL_MODES}
         if odd:
             said.append(f"Some files have unusual modes ({counted(odd)}); they were converted, so look at a few.")
+        films = [h.frames for h in self.headers if h.frames > 1]
+        if films and config.frames == "first":
+            said.append(
+                f"{_plural(len(films), 'file')} of several frames ({sum(films):,} in all) gave the first one only: "
+                "--set data.frames=all takes them all."
+            )
         if modes["L"] and modes["RGB"] and self.pictures.shape[0] >= 3:
             said.append(f"{_are(modes['L'])} grey among colour ones: use --set data.mode=grey if colour is no matter.")
         if grey and self.pictures.shape[0] >= 3:

@@ -59,6 +59,7 @@ def annotate(files: Sequence[str], tables: Mapping[str, str], config: DataConfig
         DataError: a metadata file cannot be understood, or a column that was asked for is missing.
     """
     result = _from_folders(files)
+    on_folders, result.notes = result.notes, []
     columns = _joined(files, tables, where, result.notes)
     _check_asked(columns, config, where)
     for name in [c for c in columns if c.lower() in CAPTION_COLUMNS][:1]:
@@ -68,6 +69,8 @@ def annotate(files: Sequence[str], tables: Mapping[str, str], config: DataConfig
         result.labels, result.classes = encode_labels(columns[wanted])
         if wanted != config.group:
             del columns[wanted]
+    else:  # what folders say of classes matters only where no column says it
+        result.notes[:0] = on_folders
     for name in [c for c in columns if c.lower() in SPLIT_COLUMNS]:
         fixed = _fixed_from_words([_text(v).strip().lower() for v in columns[name]])
         if fixed is not None:

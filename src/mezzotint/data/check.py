@@ -128,7 +128,7 @@ def _probe(data: bytes | Unreadable | None, read: Callable[[int | None], bytes] 
                 return quick
             if len(data) == HEAD_BYTES:
                 data = read(None)
-        return probe(data) if isinstance(data, bytes) else None
+        return probe(data, every_frame=True) if isinstance(data, bytes) else None
     except Unreadable:
         return None
 

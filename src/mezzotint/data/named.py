@@ -190,7 +190,7 @@ def _read_cifar10_4000(files: Files) -> RawArrays:
 def _drawn(name: str, size: int, domain: str) -> NamedSet:
     return NamedSet(
         name,
-        f"20,000 drawn shapes, {size} x {size}, colour, 6 classes, every factor known",
+        f"20,000 drawn shapes, {domain}, {size} x {size}, colour, 6 classes, every factor known",
         "same as this package",
         "drawn by this package",
         lambda files: shapes(size=size, domain=domain),

@@ -258,7 +258,11 @@ def _finish(
         if config.group not in raw.attributes:
             raise DataError(f'{where} has no column "{config.group}" for group; known: {", ".join(raw.attributes)}.')
         column = raw.attributes[config.group]
-        groups = [str(value) for value in column]
+        # A picture of which no group is known is one by itself; no name begins with a slash.
+        groups = [
+            f"/{name}" if value == "" or value != value else str(value)  # NaN differs from itself
+            for name, value in zip(names, column.tolist(), strict=True)
+        ]
     splits, notes = make_splits(
         names,
         validation=config.validation,

@@ -193,7 +193,8 @@ def sort_member(listing: Listing, member: Member, head: Callable[[], bytes]) -> 
         else:
             listing.ignored += 1
     else:
-        listing.bad.append(BadFile(member.name, f"is a {suffix[1:].upper()} file; save it as PNG or JPEG"))
+        kind = suffix[1:].upper()
+        listing.bad.append(BadFile(member.name, f"is in the format {kind}, which is not read; save it as PNG or JPEG"))
 
 
 def keep_tables(listing: Listing, tables: Mapping[str, Path], read: Callable[[Path], str]) -> None:
