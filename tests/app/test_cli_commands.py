@@ -146,6 +146,11 @@ def test_sample_single_files(trained, tmp_path, how):
     good("sample", str(trained), "-n", "5", *args, "--overwrite")
 
 
+def test_sample_single_files_without_a_folder_go_to_the_run(trained):
+    files = json.loads(good("sample", str(trained), "-n", "2", "--seed", "9", "--single", "--json").stdout)["files"]
+    assert files == [str(trained / "seed-9" / f"0000{k}.png") for k in range(2)]
+
+
 def test_sample_interpolations_and_films(trained, tmp_path):
     good("sample", str(trained), "--interpolate", "-n", "10", "--columns", "5", "-o", str(tmp_path / "new" / "i.png"))
     with Image.open(tmp_path / "new" / "i.png") as sheet:

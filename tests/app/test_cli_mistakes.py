@@ -94,6 +94,7 @@ def _make_run(template, path, **changes):
         (["train", "--resume", "a", "--dry-run"], "--dry-run"),
         (["sample", "a", "--walk", "w.gif", "-o", "x.png"], "--walk"),
         (["sample", "a", "--single", "--interpolate"], "--single"),
+        (["sample", "a", "--seconds", "3", "-o", "x.png"], "--walk"),
         (["export", "a"], "--onnx"),
         (["data", "check", "digits", "--set", "train.steps=3"], "train"),
     ],

@@ -162,6 +162,14 @@ def test_stems_are_unique_and_safe(names: list[str]) -> None:
         stem.encode()
 
 
+def test_stems_keep_what_file_systems_take() -> None:
+    assert unique_stems(["👩🎨.png", "漢字.png", "-dash.png", "a\nb.png"]) == ["👩🎨", "漢字", "-dash", "a_b"]
+    assert unique_stems(["é.png", "e\u0301.png"]) == ["é", "é-2"]  # which some file systems take for one
+    deep = unique_stems([f"{'漢' * 60}/{'字' * 80}.png", f"{'漢' * 60}/x/{'字' * 80}.png"])
+    assert all(len(f"{stem}.png".encode()) <= 255 for stem in deep)
+    assert len(set(deep)) == 2
+
+
 def test_stems_never_take_the_name_of_the_sheet() -> None:
     assert unique_stems(["grid.png", "Grid.jpg"]) == ["grid-2", "Grid-3"]
     assert unique_stems(["../../x.png", "..", "x/.."])[0] == "x"

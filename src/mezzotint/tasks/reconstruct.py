@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from mezzotint.tasks.sample import models_that, save_all
 _CHUNK = 64
 _SHOWN = 64
 _MODES = {1: "grey", 2: "rgba", 3: "rgb", 4: "rgba"}
+_REFUSED = frozenset('<>:"/\\|?*#%')  # by Windows, or to be escaped in addresses
 _FRAME = re.compile(r"(.*)#(\d{4,})", re.DOTALL)
 
 
@@ -207,7 +209,10 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _safe(stem: str) -> str:
-    return re.sub(r"[^\w .+()-]", "_", stem.replace("/", "-")).strip(". ")[:200] or "picture"
+    """A stem that every file system takes: one form of each letter, printable, and of at most 200 bytes."""
+    composed = unicodedata.normalize("NFC", stem.replace("/", "-"))
+    kept = "".join(ch if ch.isprintable() and ch not in _REFUSED else "_" for ch in composed)
+    return kept.strip(". ").encode()[:200].decode(errors="ignore").strip(". ") or "picture"
 
 
 def _text(name: str) -> str:

@@ -22,7 +22,12 @@ CheckpointOption = Annotated[
 ]
 PathOption = Annotated[
     str | None,
-    typer.Option("--out", "-o", metavar="PATH", help="A picture file for one sheet, or a folder/ for single files."),
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        help="A picture file for one sheet, or a folder/ for single files; within RUN when left out.",
+    ),
 ]
 WalkOption = Annotated[
     Path | None, typer.Option("--walk", metavar="FILE", help="A film, .gif, .mp4 or .webm, of a walk in a circle.")
@@ -70,7 +75,9 @@ def sample(
         bool, typer.Option("--interpolate", help="A sheet whose rows go from one picture to another.")
     ] = False,
     walk: WalkOption = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="With --walk: length of the film.")] = 6.0,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="With --walk: length of the film; 6 if left out.")
+    ] = None,
     columns: Annotated[int | None, typer.Option("--columns", help="Pictures in a row of the sheet.")] = None,
     truncation: Annotated[
         float, typer.Option("--truncation", help="Below 1: more typical pictures, less variety.")
@@ -93,14 +100,17 @@ def sample(
         )
     if single and interpolate:
         raise ConfigError("--interpolate makes one sheet; leave --single out.")
+    if seconds is not None and walk is None:
+        raise ConfigError("--seconds is the length of a film; name the film with --walk walk.gif, or leave it out.")
     voice = Voice(json, quiet)
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
         from mezzotint.tasks import sample as task
 
-        target = out if out is not None else str(run / f"grid-seed-{seed}.png")
+        target = out if out is not None else str(run / (f"seed-{seed}" if single else f"grid-seed-{seed}.png"))
         if walk is not None:
-            files = [task.walk_film(opened, walk, seed=seed, seconds=seconds, labels=label, truncation=truncation)]
+            length = 6.0 if seconds is None else seconds
+            files = [task.walk_film(opened, walk, seed=seed, seconds=length, labels=label, truncation=truncation)]
         elif interpolate:
             files = [_interpolate(opened, n, seed, Path(target), columns, label, truncation)]
         else:
@@ -183,7 +193,7 @@ def reconstruct(
         for note in made.notes:
             voice.tell(note)
         for bad in made.left_out:
-            voice.tell(f"{bad.path} was left out: {bad.reason}")
+            voice.tell(f"{bad.path} was left out: it {bad.reason}.")
     said = f"{len(made.files):,} pictures in {made.out}; PSNR {made.mean:.2f} dB on average, each in scores.json."
     document = {"run": str(opened.path), "step": opened.step, "out": str(made.out), **made.to_json()}
     voice.result(document, lambda console: console.print(safe(said), soft_wrap=True))
