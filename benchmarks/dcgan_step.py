@@ -241,9 +241,8 @@ def main() -> None:
         PEAK_GFLOP / min(ms for ms, _ in results[PEAK]) * 1e3,
     )
     print(f"torch {torch.__version__}, {args.threads} threads, {args.rounds} rounds; {STEP_GFLOP:.0f} GFLOP a step")
-    print(
-        f"peak of a {'bf16' if HAS_BF16 else 'fp32'} 3x3 convolution: {best_peak:.0f} GFLOP/s; floor {STEP_GFLOP / best_peak * 1e3:.0f} ms"
-    )
+    kind, floor = "bf16" if HAS_BF16 else "fp32", STEP_GFLOP / best_peak * 1e3
+    print(f"peak of a {kind} 3x3 convolution: {best_peak:.0f} GFLOP/s; floor {floor:.0f} ms")
     print(
         f"{'':24}{'median':>8}{'min':>8}{'img/s':>7}{'ratio':>7}{'of mins':>8}{'GFLOP/s':>9}{'of peak':>8}{'faults':>8}"
     )
