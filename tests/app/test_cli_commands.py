@@ -79,6 +79,15 @@ def test_flags_that_are_not_given_leave_the_settings_file_alone(tmp_path):
     assert (train["steps"], train["batch_size"], train["seed"]) == (3, 8, 7)
 
 
+def test_the_settings_of_a_run_are_taken_again(trained):
+    """All of them, but what the flags say; the file and the folder are the same."""
+    before = json.loads((trained / "config.json").read_text())
+    for path in (trained / "config.json", trained):
+        args = ("train", "vae", "digits", "--config", str(path), "--seed", "7", "--dry-run", "--json")
+        again = json.loads(good(*args).stdout)["config"]
+        assert again == {**before, "train": {**before["train"], "seed": 7}}
+
+
 def test_dry_run_writes_nothing(tmp_path):
     out = tmp_path / "a"
     result = good("train", "vae", "digits", "--steps", "100", "--out", str(out), "--dry-run", *SMALL)
@@ -110,8 +119,13 @@ def test_quiet_is_silent(tmp_path, trained, photos):
         ("sample", str(trained), "-n", "2", "-o", str(tmp_path / "x.png"), "--quiet"),
         ("reconstruct", str(trained), str(photos), "-o", str(tmp_path / "r"), "--quiet"),
         ("data", "check", str(photos), "--size", "8", "--quiet"),
+        *(
+            (*words, "--quiet")
+            for words in (("data", "list"), ("models",), ("models", "vae"), ("doctor",), ("version",))
+        ),
     ):
         assert good(*args).output == "", args
+    assert json.loads(good("version", "--quiet", "--json").stdout)["mezzotint"]
 
 
 def test_sample_a_sheet_is_repeatable(trained, tmp_path):

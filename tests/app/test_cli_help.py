@@ -39,6 +39,9 @@ def test_help_has_examples(command):
     assert result.exit_code == 0
     assert "Examples:" in result.stdout
     assert f"    mezzotint {' '.join(command)}" in result.stdout  # on lines of their own, ready to copy
+    if command != ["data"]:  # which only holds others
+        assert "--json" in result.stdout
+        assert "--quiet" in result.stdout
 
 
 def test_root_help_has_examples_and_exit_codes():

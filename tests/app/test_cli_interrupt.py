@@ -42,6 +42,8 @@ def test_an_interrupted_training_can_be_resumed(tmp_path, number):
 
     step = CheckpointStore(out / "checkpoints").load("latest").step
     assert step > 0
+    assert f"{step:,} steps of 8 pictures" in (out / "README.md").read_text()
+    assert (out / "samples.png").exists()
     resumed = start(tmp_path, "train", "--resume", str(out), "--steps", str(step + 2), "--json")
     stdout, stderr = resumed.communicate(timeout=60)
     assert resumed.returncode == 0, stderr

@@ -127,6 +127,24 @@ def test_a_config_file_that_does_not_parse(tmp_path):
     assert "bad.toml" in refused(2, "train", "vae", "digits", "--config", "bad.toml")
 
 
+def test_the_configuration_of_a_run_that_does_not_fit(tmp_path, make_run):
+    file = make_run(tmp_path / "a") / "config.json"
+    args = ["train", "dcgan", "digits", "--config", str(file)]
+    assert '"vae"' in refused(2, *args)
+    config = json.loads(file.read_text())
+    for change, part in (
+        ({"schema": 999}, "upgrade"),
+        ({"schema": "1"}, "damaged"),
+        ({"data": {}}, "damaged"),
+        ({"model": None}, "damaged"),
+        ({"train": {**config["train"], "stpes": 3}}, "train.stpes"),
+    ):
+        file.write_text(json.dumps({**config, **change}))
+        assert part in refused(2, "train", "vae", "digits", "--config", str(file))
+    file.write_text("[" * 100_000)
+    assert "does not parse" in refused(2, "train", "vae", "digits", "--config", str(file))
+
+
 def test_a_run_is_never_overwritten(tmp_path, make_run):
     make_run(tmp_path / "a")
     before = (tmp_path / "a" / "config.json").read_bytes()
@@ -182,6 +200,40 @@ def test_an_output_that_cannot_be(tmp_path, make_run):
     assert "file" in refused(2, "sample", "a", "--single", "-o", "file")
     assert "file" in refused(2, "reconstruct", "a", "digits", "-o", "file")
     assert "file" in refused(2, "train", "vae", "digits", "--out", "file", "-q", *TINY)
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        (["export", "a", "--onnx", "x.txt"], "x.txt"),
+        (["export", "a", "--hub", "x.safetensors"], "x.safetensors"),
+        (["reconstruct", "a", "digits", "-o", "out.png"], "out.png"),
+        (["sample", "a", "--single", "-o", "new/out.JPG"], "out.JPG"),
+        (["train", "vae", "digits", "--out", "model.pt", *TINY], "model.pt"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_folder_that_is_called_like_a_file(tmp_path, make_run, args, name):
+    make_run(tmp_path / "a")
+    before = sorted(tmp_path.rglob("*"))
+    sentence = refused(2, *args)
+    assert name in sentence
+    assert "folder" in sentence
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_with_a_dot_in_its_name_is_one(tmp_path, make_run):
+    make_run(tmp_path / "a")
+    for args in (
+        ["reconstruct", "a", "digits", "-o", "v1.5"],
+        ["sample", "a", "-n", "1", "--single", "-o", "v1.5/b.c"],
+    ):
+        result = CliRunner().invoke(app, [*args, "-q"], prog_name="mezzotint")
+        assert result.exit_code == 0, result.stderr
+    (tmp_path / "pictures.png").mkdir()
+    result = CliRunner().invoke(app, ["sample", "a", "-n", "1", "-o", "pictures.png", "-q"], prog_name="mezzotint")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "pictures.png" / "00000.png").exists()
 
 
 def _raise(error):

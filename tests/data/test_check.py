@@ -166,7 +166,26 @@ def test_hash_search_against_counting_bits(data: st.DataObject) -> None:
     assert close_hashes(hashes).tolist() == truth
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "_BRUTE_FORCE", 0)
-        assert close_hashes(hashes).tolist() == truth
+        for small in (64, 3, 1):  # buckets of rows that share a band are searched in two ways
+            patch.setattr(duplicates, "_SMALL", small)
+            assert close_hashes(hashes).tolist() == truth
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (64, 48, 3), (5, 7, 3), (40, 40, 4)])
+def test_agreement_against_its_formula(shape: tuple[int, int, int]) -> None:
+    """Pairs on both sides of the limit, some of them very near to it."""
+    rng = np.random.default_rng(3)
+    base = rng.integers(60, 196, shape)
+    noise = [rng.normal(0, spread, shape) for spread in np.linspace(0, 12, 60)]
+    pictures = np.stack([base, *(np.clip(base + each, 0, 255) for each in noise)]).astype(np.uint8)
+    pairs = np.array([[0, k] for k in range(1, 61)] + [[k, k + 1] for k in range(1, 60)])
+    thumbs = duplicates._thumbs(pictures).reshape(61, -1).astype(np.float64)
+    thumbs -= thumbs.mean(axis=1, keepdims=True)
+    a, b = thumbs[pairs[:, 0]], thumbs[pairs[:, 1]]
+    agreement = 2 * (a * b).sum(1) / ((a * a).sum(1) + (b * b).sum(1))
+    wanted = agreement >= duplicates.MIN_AGREEMENT
+    assert 10 < wanted.sum() < len(pairs) - 10
+    assert duplicates._agreeing(pictures, pairs).tolist() == pairs[wanted].tolist()
 
 
 @given(st.lists(st.binary(max_size=1), max_size=30))

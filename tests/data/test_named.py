@@ -8,14 +8,18 @@ import io
 import os
 import pickle
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from mezzotint.core.errors import DataError
 from mezzotint.data import named
+from mezzotint.data.check import check_pictures
 from mezzotint.data.download import RemoteFile
 from mezzotint.data.named import describe, is_named, load_named, names
 from mezzotint.data.open import open_pictures
@@ -191,7 +195,52 @@ def test_a_pickle_cannot_run_code(alone: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not (alone / "harm").exists()
 
 
-def test_the_licence_is_said_before_anything_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_by_its_name_comes_from_the_net_once(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a server on this machine; a part that is there already is not asked for again."""
+    contents = small_mnist()
+    asked: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            name, part = self.path.strip("/"), self.headers["Range"]
+            asked.append((name, part))
+            start = int(part.removeprefix("bytes=").rstrip("-")) if part else 0
+            body = contents[name]
+            self.send_response(206 if part else 200)
+            self.send_header("ETag", '"one"')
+            self.send_header("Content-Length", str(len(body) - start))
+            if part:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.end_headers()
+            self.wfile.write(body[start:])
+
+    first = "train-images-idx3-ubyte.gz"
+    waiting = alone / "cache" / "downloads" / "mnist"
+    put(waiting, {f"{first}.part": contents[first][:20]})
+    said: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        files = tuple(RemoteFile(k, (address + k,), hashlib.sha256(v).hexdigest(), len(v)) for k, v in contents.items())
+        monkeypatch.setitem(named._SETS, "mnist", replace(describe("mnist"), files=files))
+        found = open_pictures("mnist", notify=said.append)
+        again = open_pictures("mnist")
+        server.shutdown()
+    assert sorted(name for name, _ in asked) == sorted(contents)
+    assert dict(asked)[first] == "bytes=20-"
+    assert found.fingerprint == again.fingerprint
+    np.testing.assert_array_equal(found.pictures, again.pictures)
+    assert len(said) == 4
+    assert all("licence of the set: CC BY-SA" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("look", [open_pictures, check_pictures], ids=lambda each: each.__name__)
+def test_the_licence_is_said_before_anything_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[..., object]
+) -> None:
     said: list[str] = []
 
     def refuse(*_: object, **__: object) -> Path:
@@ -201,4 +250,4 @@ def test_the_licence_is_said_before_anything_arrives(tmp_path: Path, monkeypatch
     monkeypatch.delenv("MEZZOTINT_DATA", raising=False)
     monkeypatch.setattr(named, "download", refuse)
     with pytest.raises(DataError, match="no network"):
-        open_pictures("mnist", notify=said.append, cache_dir=tmp_path)
+        look("mnist", notify=said.append, cache_dir=tmp_path)

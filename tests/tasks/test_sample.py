@@ -89,8 +89,10 @@ def test_sample_to_tells_files_from_sheets(opened: Open, tmp_path: Path) -> None
     run = opened(SAMPLERS[0], tmp_path / "run")
     assert sample_to(run, 2, out=tmp_path / "x.png") == [tmp_path / "x.png"]
     assert len(sample_to(run, 2, out=tmp_path / "folder")) == 2
-    assert len(sample_to(run, 2, out=tmp_path / "odd.png", single=True)) == 2
-    assert len(sample_to(run, 2, out=tmp_path / "odd.png", overwrite=True)) == 2  # now it is a folder
+    with pytest.raises(ConfigError, match="the name of a file"):
+        sample_to(run, 2, out=tmp_path / "odd.png", single=True)
+    (tmp_path / "odd.png").mkdir()
+    assert len(sample_to(run, 2, out=tmp_path / "odd.png")) == 2  # now it is a folder
     with pytest.raises(ConfigError, match="is a file"):
         sample_to(run, 2, out=tmp_path / "x.png", single=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 import mezzotint as mz
-from mezzotint.core.errors import CheckpointError, ConfigError, DataError
+from mezzotint.core.errors import CheckpointError, ConfigError, DataError, MissingExtra, TrainingError
 from mezzotint.engine.model import MODELS
 
 TINY: dict[str, Any] = {"precision": "fp32", "batch_size": 8, "quiet": True}
@@ -127,3 +129,67 @@ def test_discriminate_tells_real_from_generated(tmp_path: Path) -> None:
     assert right > 0.6
     both = np.concatenate([on_real.numpy(), on_fake.numpy()])
     assert abs(both.mean() - 0.5) < 0.1, "half of them are real, so the mean probability is a half"
+
+
+def test_a_run_that_fails_has_a_card_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(tmp_path / "run", steps=2)
+    for name in ("README.md", "samples.png"):
+        (run.path / name).unlink()
+
+    def no_turn(*args: Any) -> None:
+        raise TrainingError("the disk is full.")
+
+    monkeypatch.setattr("mezzotint.engine.loop.Trainer.round", no_turn)
+    with pytest.raises(TrainingError, match="the disk is full"):
+        mz.resume(run.path, steps=4, quiet=True)
+    assert "2 steps of 8 pictures" in (run.path / "README.md").read_text()
+    assert (run.path / "samples.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("losses", "options", "said"),
+    [
+        ([3, 2, 1, 1.1, 1.2, 1.3], {}, "The last 3 validations brought nothing better than step 3;"),
+        ([3, 2, 1, 1.1], {"patience": 1}, "The last validation brought nothing better than step 3, so training"),
+        ([3, 2, 1, 1.1, 1.2, 0.9], {}, None),
+        ([6, 5, 4, 3, 2, 1, 2], {}, None),
+        ([float(9 - k) for k in range(9)] + [2, 2, 2], {}, "step 9;"),
+        ([float(10 - k) for k in range(10)] + [2, 2, 2], {}, None),  # the last quarter is not long ago
+        ([3, 4, 4, 4], {"validate_every": 0}, None),
+    ],
+)
+def test_a_best_validation_long_ago_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[float], options: dict[str, Any], said: str | None
+) -> None:
+    coming = iter(losses)
+    monkeypatch.setattr("mezzotint.engine.callbacks.Validation.measure", lambda self, trainer: next(coming))
+    told: list[str] = []
+    run = begin(tmp_path / "run", steps=len(losses), tell=told.append, **{"validate_every": 1, **options})
+    found = [sentence for sentence in told if "brought nothing better" in sentence]
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+    assert said is None or mz.load(run.path, "best").step == int(found[0].split("step ")[1].split(";")[0].split(",")[0])
+
+
+def test_curves_for_tensorboard_are_those_of_the_log(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = begin(tmp_path / "run", steps=6, log_every=2, validate_every=2, tensorboard=True)
+    logged = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in logged] == [2, 4, 6]
+    curves = EventAccumulator(str(run.path / "tensorboard"))
+    curves.Reload()
+    names = curves.Tags()["scalars"]
+    assert set(names) == set(logged[-1]) - {"step", "seconds", "rate"}
+    assert "validation/loss" in names
+    for name in names:
+        points = curves.Scalars(name)
+        assert [point.step for point in points] == [2, 4, 6]
+        assert [point.value for point in points] == pytest.approx([line[name] for line in logged], rel=1e-5)
+
+
+def test_curves_without_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtra, match="curves"):
+        begin(tmp_path / "run", steps=2, tensorboard=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
@@ -115,28 +115,33 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
     return result
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path, convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> dict[str, Any]:
     """Settings from a `.json` or `.toml` file, as nested values.
+
+    Args:
+        path: the file.
+        convert: is given what the file holds and returns its sections, for files of another layout.
 
     Raises:
         ConfigError: the file is missing, is neither, does not parse, or holds something else than sections.
     """
     try:
         if path.suffix == ".toml":
-            return _sections(tomllib.loads(path.read_text(encoding="utf-8")), path)
+            return _sections(tomllib.loads(path.read_text(encoding="utf-8")), path, convert)
         if path.suffix == ".json":
-            return _sections(json.loads(path.read_text(encoding="utf-8")), path)
+            return _sections(json.loads(path.read_text(encoding="utf-8")), path, convert)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"Cannot read the settings file {path} ({reason.lower()}); check its name.") from error
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} does not parse ({error}); settings look like model = {{latent = 64}}.") from error
     raise ConfigError(f"{path} is neither .json nor .toml; settings files are one of the two.")
 
 
-def _sections(value: Any, path: Path) -> dict[str, Any]:
+def _sections(value: Any, path: Path, convert: Callable[[dict[str, Any]], dict[str, Any]] | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} must hold a JSON object with sections such as model, data and train.")
+    value = value if convert is None else convert(value)
     for name, section in value.items():
         if not isinstance(section, dict):
             raise ConfigError(f'{path}: "{name}" must be a section such as model, data or train, with settings in it.')

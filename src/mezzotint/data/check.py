@@ -32,6 +32,7 @@ def check_pictures(
     config: DataConfig = DataConfig(),
     *,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
     cache_dir: Path | None = None,
     workers: int | None = None,
     memory_bytes: int | None = None,
@@ -42,7 +43,7 @@ def check_pictures(
     Pictures of different sizes are checked at a common one when `config` gives none, and the report says so.
 
     Args:
-        source, config, progress, cache_dir, workers: as for `open_pictures`.
+        source, config, progress, notify, cache_dir, workers: as for `open_pictures`.
         memory_bytes, seconds: predictions for a training, to be told with the rest.
 
     Raises:
@@ -59,7 +60,7 @@ def check_pictures(
         size = _common_size(headers)
         advice.append(f"The pictures differ in size, so they were checked at {size} pixels; train with --size {size}.")
         config = config.changed(size=size)
-    pictures = open_pictures(source, config, progress=progress, cache_dir=cache_dir, workers=workers)
+    pictures = open_pictures(source, config, progress=progress, notify=notify, cache_dir=cache_dir, workers=workers)
     looks = look(pictures.pictures, progress)
     exact, near = exact_groups(looks.digests), groups_of(near_pairs(pictures.pictures, looks))
     twins = _joined(exact, near)

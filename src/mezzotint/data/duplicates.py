@@ -24,8 +24,9 @@ MIN_AGREEMENT = 0.99  # 1 for equal thumbnails; 15 % more contrast alone brings 
 BLANK = 3.0  # a standard deviation below this, of 255, shows nothing to compare
 _THUMB = 32
 _SAMPLE = 4000
-_BRUTE_FORCE = 20_000
-_BUCKET = 500  # in larger buckets, only the next so many in the order of their hashes are compared
+_BRUTE_FORCE = 1000
+_SMALL = 64  # buckets up to this size are compared all at once
+_BUCKET = 20_000  # in larger buckets, each is compared with the next so many in the order of their hashes
 _CHUNK_BYTES = 2**24
 
 
@@ -101,7 +102,7 @@ def near_pairs(pictures: NDArray[Any], looks: Looks) -> Pairs:
     candidates = rows[close_hashes(looks.hashes[rows])]
     if not len(candidates):
         return candidates
-    return candidates[_agreement(pictures, candidates) >= MIN_AGREEMENT]
+    return _agreeing(pictures, candidates)
 
 
 def close_hashes(hashes: NDArray[np.uint64], max_distance: int = MAX_DISTANCE) -> Pairs:
@@ -114,8 +115,10 @@ def close_hashes(hashes: NDArray[np.uint64], max_distance: int = MAX_DISTANCE) -
     if len(hashes) < 2:
         return np.empty((0, 2), np.int64)
     parts = _all_pairs(hashes, max_distance) if len(hashes) <= _BRUTE_FORCE else _banded(hashes, max_distance)
-    # As one number each, pairs are sorted much faster; different bands find the same ones.
-    keys = np.unique(np.concatenate([one * len(hashes) + other for one, other in parts]))
+    # As one number each, pairs are sorted much faster. Different bands find the same ones (for which np.unique, that
+    # hashes whole numbers, takes ten times as long).
+    keys = np.sort(np.concatenate([one * len(hashes) + other for one, other in parts]))
+    keys = keys[np.diff(keys, prepend=-1) != 0]
     return np.stack(np.divmod(keys, len(hashes)), axis=1)
 
 
@@ -143,56 +146,99 @@ def groups_of(pairs: Pairs) -> list[list[int]]:
     return list(found.values())
 
 
-def _all_pairs(hashes: NDArray[np.uint64], limit: int) -> Iterator[tuple[Pairs, Pairs]]:
+def _all_pairs(hashes: NDArray[np.uint64], limit: int, ahead: int | None = None) -> Iterator[tuple[Pairs, Pairs]]:
+    """Close pairs of rows, each row compared with all that follow it, or with the next `ahead`."""
     one, two = np.ascontiguousarray(hashes[:, 0]), np.ascontiguousarray(hashes[:, 1])
-    step = max(1, 2**18 // len(hashes))
-    for start in range(0, len(hashes), step):
-        stop = min(start + step, len(hashes))
-        distance = np.bitwise_count(one[start:stop, None] ^ one[None, start:])
+    count = len(hashes)
+    ahead = count if ahead is None else ahead
+    step = max(1, 2**18 // min(count, ahead))
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        end = min(stop + ahead, count)
+        distance = np.bitwise_count(one[start:stop, None] ^ one[None, start:end])
         # At most 128, so that bytes suffice.
-        distance += np.bitwise_count(two[start:stop, None] ^ two[None, start:])
-        above, right = np.nonzero(distance <= limit)
+        distance += np.bitwise_count(two[start:stop, None] ^ two[None, start:end])
+        above, right = np.divmod(np.flatnonzero(distance <= limit), end - start)
         later = above < right
         yield above[later] + start, right[later] + start
 
 
 def _banded(hashes: NDArray[np.uint64], limit: int) -> Iterator[tuple[Pairs, Pairs]]:
-    """Compare only rows with an equal band of 16 bits, side by side in sorted order, one offset at a time."""
-    for band in range(8):
-        word, shift = divmod(band, 4)
-        key = hashes[:, word] >> np.uint64(16 * shift) & np.uint64(0xFFFF)
-        yield np.empty(0, np.int64), np.empty(0, np.int64)
+    """Compare only rows with an equal band of 16 bits: those of one bucket, which lie side by side when sorted."""
+    yield np.empty(0, np.int64), np.empty(0, np.int64)
+    for key in _bands(hashes):
         order = np.lexsort((hashes[:, 1], hashes[:, 0], key))
-        sorted_keys, sorted_hashes = key[order], hashes[order]
-        here = np.arange(len(order) - 1)
-        for offset in range(1, _BUCKET):
-            here = here[here + offset < len(order)]
-            here = here[sorted_keys[here] == sorted_keys[here + offset]]
+        sorted_hashes = hashes[order]
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        sizes = np.diff(starts, append=len(order))
+        large = sizes > _SMALL
+        for start, size in zip(starts[large].tolist(), sizes[large].tolist(), strict=True):
+            for one, other in _all_pairs(sorted_hashes[start : start + size], limit, _BUCKET):
+                yield _ordered(order[one + start], order[other + start])
+        # Of the small ones, each row with the next, then each with the next but one, and so on.
+        left = np.repeat(starts + sizes, sizes) - np.arange(len(order)) - 1  # rows that follow in the same bucket
+        left[np.repeat(large, sizes)] = 0
+        here = np.flatnonzero(left)
+        for offset in range(1, _SMALL):
+            here = here[left[here] >= offset]
             if not len(here):
                 break
             distance = np.bitwise_count(sorted_hashes[here] ^ sorted_hashes[here + offset]).sum(axis=1)
             close = here[distance <= limit]
-            one, other = order[close], order[close + offset]
-            yield np.minimum(one, other), np.maximum(one, other)
+            yield _ordered(order[close], order[close + offset])
 
 
-def _agreement(pictures: NDArray[Any], pairs: Pairs) -> NDArray[np.float32]:
-    """For each pair [P] of thumbnails a, b less their means: 2 a.b / (a.a + b.b), which brightness leaves alone."""
+def _bands(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
+    """The 128 bits as 8 numbers of 16 bits [N]: each has a fair share of the bits that tell the rows apart best."""
+    bits = np.unpackbits(hashes.astype(">u8").view(np.uint8), axis=1)
+    uneven = np.abs(bits.mean(axis=0) - 0.5)
+    for band in np.argsort(uneven, kind="stable").reshape(16, 8).T:
+        high, low = np.packbits(bits[:, band], axis=1).astype(np.int64).T
+        yield high << 8 | low
+
+
+def _ordered(one: Pairs, other: Pairs) -> tuple[Pairs, Pairs]:
+    return np.minimum(one, other), np.maximum(one, other)
+
+
+def _agreeing(pictures: NDArray[Any], pairs: Pairs) -> Pairs:
+    """Those of the pairs [P, 2] whose thumbnails a, b less their means agree: 2 a.b / (a.a + b.b) is large enough.
+
+    Brightness leaves that measure alone. What it asks is |a - b|^2 <= (1 - least) (a.a + b.b), and no projection
+    makes two thumbnails further apart; so a short one of each throws out most pairs before the whole ones are compared.
+    """
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     thumbs = []
     for part in _portions(pictures, len(rows)):
-        small = _thumbs(np.asarray(pictures[rows[part]])).reshape(len(rows[part]), -1)
-        thumbs.append(small - small.mean(axis=1, keepdims=True))
+        small = _thumbs(np.asarray(pictures[rows[part]]))
+        shape = small.shape[1:]
+        flat = small.reshape(len(small), -1)
+        thumbs.append(flat - flat.mean(axis=1, keepdims=True))
     whole = np.concatenate(thumbs)
     power = np.einsum("nk,nk->n", whole, whole)
-    result = np.empty(len(pairs), np.float32)
-    step = max(1, _CHUNK_BYTES // (8 * whole.shape[1]))
+    near = _nearer(whole @ _coarse(*shape), power, places, 1.01 * (1 - MIN_AGREEMENT))  # room for rounding
+    kept = places[near]
+    return pairs[near][_nearer(whole, power, kept, 1 - MIN_AGREEMENT)]
+
+
+def _nearer(points: NDArray[Any], power: NDArray[Any], pairs: Pairs, share: float) -> NDArray[np.bool_]:
+    """For each pair [P] of `points` [N, K]: whether |a - b|^2 is at most `share` of the sum of their powers [N]."""
+    result = np.empty(len(pairs), bool)
+    step = max(1, _CHUNK_BYTES // (32 * points.shape[1]))
     for start in range(0, len(pairs), step):
-        a, b = places[start : start + step].T
-        both = np.einsum("nk,nk->n", whole[a], whole[b])
-        result[start : start + step] = 2 * both / np.maximum(power[a] + power[b], 1e-6)
+        a, b = pairs[start : start + step].T
+        apart = points[a] - points[b]
+        limit = share * np.maximum(power[a] + power[b], 1e-6)
+        result[start : start + step] = np.einsum("nk,nk->n", apart, apart) <= limit
     return result
+
+
+def _coarse(height: int, width: int, channels: int) -> NDArray[np.float32]:
+    """[height * width * channels, K]: columns of length 1, at right angles, that span pictures of 8 x 8 places."""
+    tall, wide = _averaging(height, min(8, height)), _averaging(width, min(8, width))
+    basis = np.linalg.qr(np.kron(np.kron(tall, wide), np.eye(channels)).T)[0]
+    return np.ascontiguousarray(basis, np.float32)
 
 
 def _portions(pictures: NDArray[Any], count: int | None = None) -> Iterator[slice]:

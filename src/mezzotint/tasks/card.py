@@ -21,14 +21,14 @@ _JUDGED = 512
 """Held-out pictures that the scores of the card are measured on, at most."""
 
 
-def write_card(run: Run, pictures: PictureSet, count: int = 64) -> None:
-    """Draw `samples.png` and write the `README.md` of the run on `pictures`."""
+def write_card(run: Run, pictures: PictureSet, count: int = 64, *, scores: bool = True) -> None:
+    """Draw `samples.png` and write the `README.md` of the run on `pictures`; without scores it takes no time."""
     rows = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
     with torch.no_grad():
         picture = preview(run.model, to_tensor(pictures.pictures[rows[:count]], run.model.device), count)
     if picture is not None:
         save_picture(run.path / "samples.png", picture)
-    atomic.write_text(run.path / "README.md", card(run, held_out_scores(run, pictures)))
+    atomic.write_text(run.path / "README.md", card(run, held_out_scores(run, pictures) if scores else {}))
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from mezzotint.core import atomic, rng
 from mezzotint.core.errors import CapabilityError, ConfigError, MissingExtra, TrainingError, suggest
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.recipe import versions
+from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.sample import model_of, models_that
 
 FUNCTIONS = {"generate": "samples", "encode": "encodes", "decode": "decodes", "discriminate": "discriminates"}
@@ -101,7 +102,7 @@ def export_onnx(
     Raises:
         MissingExtra: the extra `export` is not installed.
         CapabilityError: the model cannot do what is asked for.
-        ConfigError: there is no such function, or several shall go to one file.
+        ConfigError: there is no such function, several shall go to one file, or `out` is another file's name.
         TrainingError: the exported file does not compute the same; nothing is written.
 
     Example:
@@ -117,7 +118,10 @@ def export_onnx(
     if batch != "dynamic" and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise ConfigError(f'batch is a whole number from 1, or "dynamic"; got {batch!r}.')
     out = Path(out)
-    if out.suffix == ".onnx" and len(names) > 1:
+    single = out.suffix.lower() == ".onnx" and not out.is_dir()
+    if not single:
+        refuse_file(out, "Exports whose name does not end in .onnx")
+    if single and len(names) > 1:
         raise ConfigError(f"{', '.join(names)} need a file each; name a folder instead of {out.name}, or choose one.")
     _check_extra()
     copied = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
@@ -125,7 +129,7 @@ def export_onnx(
     copied.check_labels = lambda n, labels: labels
     result = {}
     for name in names:
-        target = out if out.suffix == ".onnx" else out / f"{name}.onnx"
+        target = out if single else out / f"{name}.onnx"
         with atomic.explained(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
         result[name] = _export_one(_function(copied, name), target, batch)

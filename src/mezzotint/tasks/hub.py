@@ -33,6 +33,7 @@ from mezzotint.engine.checkpoint import read_safetensors, write_safetensors
 from mezzotint.engine.device import choose_device
 from mezzotint.engine.loop import load_model_tensors
 from mezzotint.engine.recipe import Recipe
+from mezzotint.tasks._folders import refuse_file
 
 CONFIG, WEIGHTS, CARD, SAMPLES = FILES = ("config.json", "model.safetensors", "README.md", "samples.png")
 
@@ -73,7 +74,7 @@ def save_pretrained(
         `folder`.
 
     Raises:
-        ConfigError: `folder` is a file or a run, or a tag or the licence is no plain word.
+        ConfigError: `folder` is (the name of) a file, or a run, or a tag or the licence is no plain word.
         TrainingError: the disk is full or may not be written.
 
     Example:
@@ -84,8 +85,7 @@ def save_pretrained(
         'vae'
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; a model needs a folder to go to.")
+    refuse_file(folder, "Models")
     there = {name for name in FILES if (folder / name).exists()}
     if (folder / "checkpoints").exists() or (there and not {CONFIG, WEIGHTS} <= there):
         raise ConfigError(f"{folder} holds a run or other files that would be overwritten; choose another folder.")

@@ -25,6 +25,7 @@ from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.recipe import Recipe
 from mezzotint.metrics.pixel import psnr
+from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.sample import models_that, save_all
 
 _CHUNK = 64
@@ -78,6 +79,7 @@ def reconstruct(
     beside: bool = True,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Reconstructions:
     """Give every picture back as the model sees it.
 
@@ -91,10 +93,11 @@ def reconstruct(
         beside: also write `grid.png`, the first 64 pictures each beside its reconstruction.
         overwrite: replace files of these names.
         progress: called with (done, all).
+        tell: told of the licence of a named set that is about to be downloaded.
 
     Raises:
         CapabilityError: the model does not reconstruct.
-        ConfigError: `out` is a file, or holds a file of one of the names.
+        ConfigError: `out` is (the name of) a file, or holds a file of one of the names.
         DataError: there is nothing to read.
 
     Example:
@@ -107,9 +110,8 @@ def reconstruct(
     """
     require(run.model, "reconstructs", "reconstruct", others=models_that("reconstructs"))
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; reconstructions need a folder to go to.")
-    pictures = open_pictures(source, settings_for(run.recipe))
+    refuse_file(out, "Reconstructions")
+    pictures = open_pictures(source, settings_for(run.recipe), notify=tell)
     files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
     extra = ("grid.png",) if beside else ()
     taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ class Run:
             what its class offers: `sample`, `encode`, `reconstruct`, `discriminate` ...
         step: the round its weights are of.
         seconds: how long training took until then.
+        waited: how many validations in a row, up to this step, brought nothing better; see `load(path, "best")`.
         warnings: sentences about what was found on opening (a damaged checkpoint passed over).
 
     Example:
@@ -41,6 +43,7 @@ class Run:
         self.recipe = recipe
         self.step = checkpoint.step
         self.seconds = float(checkpoint.state.get("seconds", 0.0))
+        self.waited = _waited(checkpoint.state)
         self.warnings = checkpoint.warnings
         weights = {k.removeprefix("model/"): v for k, v in checkpoint.tensors.items() if k.startswith("model/")}
         weights |= {k.removeprefix("ema/"): v for k, v in checkpoint.tensors.items() if k.startswith("ema/")}
@@ -57,6 +60,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, model={self.recipe.name!r}, step={self.step})"
+
+
+def _waited(state: Mapping[str, Any]) -> int:
+    try:
+        return int(state["callbacks"]["Validation"]["waited"])
+    except (KeyError, TypeError, ValueError):  # a model without validation, or a state of another making
+        return 0
 
 
 def load(path: str | Path, which: Which = "latest", device: str = "auto") -> Run:

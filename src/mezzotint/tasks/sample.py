@@ -21,6 +21,7 @@ from mezzotint.data.output import grid, save_film, save_picture, to_uint8
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.model import MODELS, Model
 from mezzotint.nn.latents import slerp
+from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
 from mezzotint.tasks._paths import loop_weights
 
@@ -110,12 +111,12 @@ def sample_files(
         The files.
 
     Raises:
-        ConfigError: as for `sample_grid`, or a file of one of the names is there already; then nothing is written.
+        ConfigError: as for `sample_grid`, or `out` is (the name of) a file, or a file of one of the names is there
+            already; then nothing is written.
     """
     _at_least(1, n=n)
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; single pictures need a folder to go to.")
+    refuse_file(out, "Single pictures")
     files = [out / f"{number:0{max(5, len(str(n - 1)))}d}.png" for number in range(n)]
     taken = None if overwrite else next((file for file in files if file.exists()), None)
     if taken is not None:

@@ -11,8 +11,16 @@ from typing import Any
 
 import torch
 
-from mezzotint.core.config import merge, read_file
-from mezzotint.core.errors import CheckpointError, ConfigError, DataError, Interrupted, suggest
+from mezzotint.core.config import merge
+from mezzotint.core.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Interrupted,
+    MezzotintError,
+    TrainingError,
+    suggest,
+)
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
@@ -28,6 +36,9 @@ from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.progress import ProgressBar, counting
 from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.tasks._advice import on_validation
+from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._settings import read_settings
 from mezzotint.tasks.card import write_card
 from mezzotint.tasks.run import Run, load
 
@@ -66,7 +77,8 @@ def prepare(
     Args:
         model: a registered name.
         source: a folder, file or named set; or an array [N, H, W, C] uint8.
-        config: a .json or .toml file with sections model, data and train.
+        config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
+            whose settings are taken again.
         settings: the same sections; they win over the file.
         progress: called with (done, all) while pictures are decoded.
         tell: told of the licence of a named set, and of what is about to be downloaded.
@@ -76,7 +88,7 @@ def prepare(
         DataError: the pictures cannot be used.
     """
     cls = MODELS.get(model)
-    sections = merge(read_file(Path(config)) if config else {}, settings or {})
+    sections = merge(read_settings(Path(config), model) if config else {}, settings or {})
     for name in sections:
         if name not in (*SECTIONS, "model"):
             raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
@@ -143,7 +155,8 @@ def train(
             uint8.
         out: the run folder to make; runs/<model>-<source> when left out.
         size: height and width in pixels; needed unless all pictures have one size.
-        config: a .json or .toml file with sections model, data and train.
+        config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
+            whose settings are taken again.
         settings: the same sections as values; they win over the file.
         quiet: no progress bar.
         tell: called with sentences a person should read; printed when left out, unless quiet.
@@ -162,6 +175,7 @@ def train(
     """
     tell = tell or ((lambda text: None) if quiet else print)
     if out is not None:
+        refuse_file(Path(out), "Runs")
         RunFolder.check_free(Path(out))
     asked = {"train": options, "data": {} if size is None else {"size": size}}
     with counting("Reading pictures", quiet) as progress:
@@ -176,7 +190,7 @@ def train(
     tell(why)
     path = Path(out) if out is not None else next_free(Path("runs"), f"{model}-{_stem(prepared.pictures.source)}")
     RunFolder.create(path, prepared.recipe)
-    return _go(path, prepared, source, quiet)
+    return _go(path, prepared, source, quiet, tell)
 
 
 def resume(
@@ -212,7 +226,7 @@ def resume(
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
     device = choose_device(recipe.train.device)
-    pictures = _same_pictures(path, recipe, source, quiet)
+    pictures = _same_pictures(path, recipe, source, quiet, tell)
     if source is not None:
         recipe = replace(recipe, summary=replace(recipe.summary, source=pictures.source))
     at = _latest(folder, recipe, tell)
@@ -224,15 +238,15 @@ def resume(
             tell(f"{path} has done its {at.step} steps already; ask for more with {more}.")
             return load(path)
     prepared = Prepared(recipe, pictures, recipe.build(), device)
-    return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet)
+    return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet, tell)
 
 
-def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool) -> PictureSet:
+def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool, tell: Tell) -> PictureSet:
     """The pictures that a run was trained on, wherever they are now."""
     place = recipe.summary.source if source is None else source
     with counting("Reading pictures", quiet) as progress:
         try:
-            pictures = open_pictures(place, recipe.data, progress=progress)
+            pictures = open_pictures(place, recipe.data, progress=progress, notify=tell)
         except DataError as error:
             if source is not None or Path(place).exists():
                 raise
@@ -269,12 +283,21 @@ def _latest(folder: RunFolder, recipe: Recipe, tell: Tell) -> Checkpoint | None:
     return None
 
 
-def _go(path: Path, prepared: Prepared, source: Any, quiet: bool) -> Run:
+def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) -> Run:
     processes = prepared.recipe.train.processes
     given = prepared if processes == 1 else prepared.recipe
-    launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
+    try:
+        launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
+    except (Interrupted, TrainingError):
+        # The run explains itself all the same, but nobody who wants to stop shall wait for scores, or miss our error.
+        with contextlib.suppress(MezzotintError, KeyboardInterrupt):
+            write_card(load(path, device=str(prepared.device)), prepared.pictures, scores=False)
+        raise
     run = load(path, device=str(prepared.device))
     write_card(run, prepared.pictures)
+    advice = on_validation(run)
+    if advice is not None:
+        tell(advice)
     return run
 
 

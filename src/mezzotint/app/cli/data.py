@@ -93,7 +93,7 @@ def check(
 
         MODELS.get(model)  # a misspelling is answered before the pictures are read
     with voice.working(), voice.progress("Reading pictures") as progress:
-        report = check_pictures(pictures, config, progress=progress)
+        report = check_pictures(pictures, config, progress=progress, notify=voice.tell)
     if model != "none":
         with voice.working():
             report = _predicted(report, model, pictures, settings)
@@ -128,7 +128,7 @@ def _print_sentences(console: Console, sentences: Any) -> None:
         console.print(safe(sentence), soft_wrap=True)
 
 
-def list_sets(json: JsonFlag = False) -> None:
+def list_sets(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List the sets that are known by name."""
     from mezzotint.data import named
 
@@ -147,7 +147,7 @@ def list_sets(json: JsonFlag = False) -> None:
         (each.name, each.summary, each.licence, _megabytes(sum(file.size for file in each.files))) for each in known
     ]
     columns = ("name", "what it holds", "licence", "download")
-    Voice(json).result(document, lambda console: console.print(table(columns, rows)))
+    Voice(json, quiet).result(document, lambda console: console.print(table(columns, rows)))
 
 
 def _megabytes(size: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mezzotint.app.cli._answer import safe
-from mezzotint.app.cli._common import JsonFlag, Voice, complete_model, examples, table
+from mezzotint.app.cli._common import JsonFlag, QuietFlag, Voice, complete_model, examples, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,14 +27,16 @@ def add_to(app: typer.Typer) -> None:
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="One model, with all its settings.", autocompletion=complete_model)
+        str | None,
+        typer.Argument(metavar="MODEL", help="One model, with all its settings.", autocompletion=complete_model),
     ] = None,
     json: JsonFlag = False,
+    quiet: QuietFlag = False,
 ) -> None:
     """List the models, or all settings of one."""
     from mezzotint.engine.model import MODELS
 
-    voice = Voice(json)
+    voice = Voice(json, quiet)
     if name is None:
         known = [_describe(MODELS.get(each)) for each in MODELS.names()]
         rows = [(m["name"], m["summary"], ", ".join(m["capabilities"]), m["paper"]) for m in known]
@@ -83,14 +85,14 @@ def _default(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else dumps(value, default=str)
 
 
-def doctor(json: JsonFlag = False) -> None:
+def doctor(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Look at this machine.
 
     What Mezzotint can use of it, what is missing, and what to do about it.
     """
     from mezzotint.tasks.doctor import examine
 
-    voice = Voice(json)
+    voice = Voice(json, quiet)
     with voice.working():
         diagnosis = examine()
     voice.result(diagnosis.to_dict(), lambda console: _print_sentences(console, diagnosis.sentences()))
@@ -101,9 +103,10 @@ def _print_sentences(console: Console, sentences: Any) -> None:
         console.print(safe(sentence), soft_wrap=True)
 
 
-def version(json: JsonFlag = False) -> None:
+def version(json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """Print the version."""
-    print_version(json)
+    if json or not quiet:
+        print_version(json)
 
 
 def print_version(json: bool = False) -> None:

@@ -50,7 +50,8 @@ SourceOption = Annotated[
     str | None, typer.Option("--source", help="With --resume: where the pictures are now, if they have moved.")
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="A .json or .toml file with sections model, data and train.")
+    Path | None,
+    typer.Option("--config", help="A .json or .toml file with sections model, data and train, or a run's config.json."),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -70,6 +71,7 @@ def add_to(app: typer.Typer) -> None:
             "mezzotint train dcgan photos/ --size 64x48 --flip --minutes 30 --set model.width=32",
             "mezzotint train dcgan photos/ --size 64 --dry-run",
             "mezzotint train --resume runs/a --steps 20000",
+            "mezzotint train dcgan others/ --config runs/a/config.json --out runs/b",
         ),
     )(train)
 
@@ -191,7 +193,7 @@ def _foretell(voice: Voice, model: str, pictures: str, config: Path | None, sett
 
     with voice.working():
         with voice.progress("Reading pictures") as progress:
-            prepared = prepare(model, pictures, config=config, settings=settings, progress=progress)
+            prepared = prepare(model, pictures, config=config, settings=settings, progress=progress, tell=voice.tell)
         prepared, why = settle(prepared)
         plan = predict(prepared)
     seconds = _length(prepared, plan)

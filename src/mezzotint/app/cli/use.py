@@ -179,7 +179,7 @@ def reconstruct(
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
         with voice.progress("Reconstructing") as progress:
-            made = task(opened, pictures, out, overwrite=overwrite, progress=progress)
+            made = task(opened, pictures, out, overwrite=overwrite, progress=progress, tell=voice.tell)
         for note in made.notes:
             voice.tell(note)
         for bad in made.left_out:
@@ -245,5 +245,5 @@ def _export_onnx(run: Run, out: Path, what: str | None) -> dict[str, Any]:
     if what is not None:
         return export_onnx(run, out, what=[word.strip() for word in what.split(",")])
     # One file holds one function: what most people want of a model that samples is its samples.
-    one = out.suffix == ".onnx" and "samples" in capabilities(run.model)
+    one = out.suffix.lower() == ".onnx" and not out.is_dir() and "samples" in capabilities(run.model)
     return export_onnx(run, out, what="generate" if one else None)
