@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.device import has_bf16
+from mezzotint.engine.device import has_bf16, wait_for
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model
 
@@ -50,8 +50,7 @@ def time_round(model: Model, pictures: PictureSet, config: TrainConfig, device: 
     for _ in range(rounds + 1):
         started = time.perf_counter()
         trainer.round()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         times.append(time.perf_counter() - started)
     return min(times[1:])
 
@@ -66,7 +65,7 @@ def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torc
     if config.compile == "auto":
         length = config.minutes * 60 if config.minutes is not None else math.inf
         if config.steps is not None:
-            seconds = seconds or time_round(model, pictures, _alone(config), device)
+            seconds = seconds or time_round(model, pictures, one_share(config), device)
             length = min(length, config.steps * seconds)
         config = config.changed(compile="on" if length > _REPAYS else "off")
         why += f" Compiling: {config.compile}, the run takes about {length / 60:.0f} minutes."
@@ -83,21 +82,27 @@ def _precision(
     if config.steps is not None and config.steps < _SETTLED:
         return config.changed(precision="fp32"), "Precision fp32: too short a run to measure.", None
     seconds = {
-        name: time_round(model, pictures, _alone(config).changed(precision=name), device) for name in ("fp32", "bf16")
+        name: time_round(model, pictures, one_share(config).changed(precision=name), device)
+        for name in ("fp32", "bf16")
     }
     best = "bf16" if seconds["bf16"] < _WORTH * seconds["fp32"] else "fp32"
     said = ", ".join(f"{name} {value * 1000:.3g} ms" for name, value in seconds.items())
     return config.changed(precision=best), f"Precision {best}: measured {said} a step.", seconds[best]
 
 
-def _alone(config: TrainConfig) -> TrainConfig:
-    return config.changed(processes=1, accumulate=1)
+def one_share(config: TrainConfig) -> TrainConfig:
+    """What one of the processes does, as the work of one alone: no more at a time, or memory would not suffice."""
+    return config.changed(processes=1, batch_size=config.batch_size // config.processes)
 
 
 def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device) -> Plan:
-    """Measure one round on a copy of the model. `config.precision` must be settled."""
-    seconds = time_round(model, pictures, config.changed(processes=1), device, rounds=2)
-    trainer = Trainer(copy.deepcopy(model), pictures, config.changed(processes=1), device)
+    """Measure one round on a copy of the model. `config.precision` must be settled.
+
+    Of several processes one is measured: the time leaves out what they tell each other, the rest is of all together.
+    """
+    share = one_share(config)
+    seconds = time_round(model, pictures, share, device, rounds=2)
+    trainer = Trainer(copy.deepcopy(model), pictures, share, device)
     trainer.model.train()
     saved: dict[int, int] = {}
 
@@ -108,15 +113,15 @@ def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda tensor: tensor):
         trainer.round()
-    weights = {id(p): p.numel() * p.element_size() for p in trainer.model.parameters()}
+    weights = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
     gradients = sum(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
     activations = sum(size for pointer, size in saved.items() if pointer not in weights)
     networks = {name: sum(p.numel() for p in net.parameters()) for name, net in model.named_children()}
     return Plan(
         {name: count for name, count in networks.items() if count},
-        counter.get_total_flops(),
+        counter.get_total_flops() * config.processes,
         seconds,
-        state + gradients + activations,
+        (state + gradients + activations) * config.processes,
         config.precision,
     )

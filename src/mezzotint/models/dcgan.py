@@ -217,7 +217,7 @@ class DCGAN(GaussianLatent):
             for side in (pictures, generated)
             for x, mark in zip(side.split(_CHUNK), marks, strict=False)
         ]
-        logits = torch.cat(found).double().cpu().numpy()
+        logits = torch.cat(found).cpu().double().numpy()  # in this order: MPS has no float64
         if not np.isfinite(logits).all():
             return  # diverged, which saving will say
         truth = np.repeat([1, 0], len(pictures))

@@ -11,8 +11,8 @@ from mezzotint.core.errors import CheckpointError
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.device import choose_device
 from mezzotint.engine.folder import RunFolder
-from mezzotint.engine.loop import load_model_tensors
 from mezzotint.engine.recipe import Recipe
+from mezzotint.engine.weights import load_model_tensors
 
 Which = Literal["latest", "best"] | int
 

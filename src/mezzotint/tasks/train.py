@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
 from mezzotint.engine.checkpoint import Checkpoint
+from mezzotint.engine.compiling import compile_networks
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.folder import RunFolder, next_free
@@ -311,13 +311,6 @@ def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parall
         )
 
 
-def compile_networks(model: Model) -> None:
-    """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward."""
-    for _, network in model.named_children():
-        with contextlib.suppress(NotImplementedError):  # containers without a forward
-            network.compile(dynamic=False)
-
-
 def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Interrupts, main: bool) -> list[Callback]:
     train = recipe.train
     always: list[Callback] = [interrupts]
@@ -328,15 +321,16 @@ def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Inter
     saver = Saver(folder.store, train.save_every, train.save_minutes)
     mine: list[Callback] = [
         Validation(saver, train.validate_every, train.patience),
+        saver,
         JsonLog(folder.log, train.log_every),
         Previews(folder.pictures, train.preview_every, train.preview_count),
-        saver,
     ]
     if train.tensorboard:
         mine.append(TensorBoard(folder.path / "tensorboard", train.log_every))
     if not quiet:
         mine.append(ProgressBar(recipe.name))
-    return [*mine, *always]
+    # What asks to stop comes first, so that the others know it in the same round.
+    return [*always, *mine]
 
 
 def _stem(source: str) -> str:
