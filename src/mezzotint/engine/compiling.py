@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from mezzotint.core.errors import ConfigError
+
 
 def compile_networks(model: nn.Module) -> None:
     """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward."""
@@ -28,6 +30,17 @@ def uncompiled(model: nn.Module) -> Iterator[None]:
         return
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def require_compiler(device: torch.device) -> None:
+    """Check that networks can be compiled for `device` on this machine; takes seconds.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    fault = compiler_fault(device)
+    if fault is not None:
+        raise ConfigError(f"Networks cannot be compiled on this machine ({fault}); set train.compile to off.")
 
 
 def compiler_fault(device: torch.device) -> str | None:

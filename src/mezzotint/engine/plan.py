@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from mezzotint.data.types import PictureSet
+from mezzotint.engine.compiling import compiler_fault, require_compiler
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import has_bf16, wait_for
 from mezzotint.engine.loop import Trainer
@@ -60,6 +61,9 @@ def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torc
 
     Returns:
         The settled configuration, and a sentence that says why.
+
+    Raises:
+        ConfigError: compiling was asked for, and this machine cannot.
     """
     config, why, seconds = _precision(model, pictures, config, device)
     if config.compile == "auto":
@@ -67,9 +71,26 @@ def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torc
         if config.steps is not None:
             seconds = seconds or time_round(model, pictures, one_share(config), device)
             length = min(length, config.steps * seconds)
-        config = config.changed(compile="on" if length > _REPAYS else "off")
-        why += f" Compiling: {config.compile}, the run takes about {length / 60:.0f} minutes."
+        choice, because = _worth_compiling(length, device)
+        config = config.changed(compile=choice)
+        why += f" Compiling: {choice}, {because}."
+    elif config.compile == "on":
+        require_compiler(device)
     return config, why
+
+
+def _worth_compiling(length: float, device: torch.device) -> tuple[str, str]:
+    """Whether a run of `length` seconds shall be compiled, and a clause that says why."""
+    if device.type == "cpu":
+        return "off", "on a CPU our own forms of the layers are faster"
+    if length <= _REPAYS:
+        return "off", f"the run takes about {length / 60:.0f} minutes"
+    fault = compiler_fault(device)
+    if fault is not None:
+        return "off", f"this machine cannot ({fault})"
+    return "on", "the run has no end in sight" if math.isinf(
+        length
+    ) else f"the run takes about {length / 60:.0f} minutes"
 
 
 def _precision(

@@ -71,6 +71,6 @@ def load(path: str | Path, which: Which = "latest", device: str = "auto") -> Run
         CheckpointError: it is not a run folder, holds no whole checkpoint, or not the one asked for.
     """
     folder, recipe = RunFolder.open(Path(path))
-    if not folder.store.steps():
+    if not folder.store.remains():
         raise CheckpointError(f"{path} holds no checkpoint yet; train it with mezzotint train --resume {path}.")
     return Run(folder.path, recipe, folder.store.load(which), choose_device(device))

@@ -17,13 +17,13 @@ from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
 from mezzotint.engine.checkpoint import Checkpoint
-from mezzotint.engine.compiling import compile_networks
+from mezzotint.engine.compiling import compile_networks, require_compiler
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
-from mezzotint.engine.parallel import Parallel, launch
+from mezzotint.engine.parallel import Parallel, check_processes, launch
 from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.progress import ProgressBar, counting
@@ -84,6 +84,7 @@ def prepare(
     train = TrainConfig.build(_sane(sections.get("train", {})), "train")
     model_config = cls.Config.build(sections.get("model", {}), "model")
     device = choose_device(train.device)
+    check_processes(train.processes, device)
     keep_freed_memory()
     pictures = open_pictures(source, data, progress=progress, notify=tell)
     classes = pictures.classes if pictures.labels is not None else ()
@@ -212,6 +213,9 @@ def resume(
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
     device = choose_device(recipe.train.device)
+    check_processes(recipe.train.processes, device)
+    if recipe.train.compile == "on":
+        require_compiler(device)
     pictures = _same_pictures(path, recipe, source, quiet)
     if source is not None:
         recipe = replace(recipe, summary=replace(recipe.summary, source=pictures.source))
