@@ -11,24 +11,20 @@ It is called FID only where the features are those of the standard Inception net
 from __future__ import annotations
 
 import math
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
-from mezzotint.core.rng import stream
+from mezzotint.metrics._large_sample import PARTS, extrapolate
 from mezzotint.metrics.moments import Moments, as_features
 from mezzotint.metrics.score import Z95, Estimate
 
 Array = NDArray[np.float64]
 
 _ROWS = 4096
-_PARTS = 4
-"""The distance is also measured on halves and quarters of the sets, to see how it falls with their size."""
-_REPEATS, _MANY = 8, 512
-"""How often they are divided anew; only twice for more features than the second number, where each takes seconds."""
+_MANY = 512  # with more features each distance takes seconds
 
 
 def distance_of_moments(a: Moments, b: Moments) -> float:
@@ -85,10 +81,10 @@ def frechet_distance(real: Any, fake: Any, *, seed: int = 0, interval: bool = Tr
     warnings = _warnings(len(x), len(y), d)
     if not interval:
         return Estimate(whole.distance, warnings=warnings, details=details)
-    if n // _PARTS <= d + 1:
-        words = f"none: extrapolation to large samples needs at least {_PARTS * (d + 2):,} pictures of each kind"
+    if n // PARTS <= d + 1:
+        words = f"none: extrapolation to large samples needs at least {PARTS * (d + 2):,} pictures of each kind"
         return Estimate(whole.distance, interval=words, warnings=warnings, details=details)
-    middle, added = _extrapolate(whole.distance, x, y, seed)
+    middle, added = extrapolate(whole.distance, x, y, _distance, seed, 8 if d <= _MANY else 2)
     spread = whole.influence(x, 0).var() / len(x) + whole.influence(y, 1).var() / len(y)
     half = Z95 * math.sqrt(spread + added)
     words = (
@@ -159,33 +155,8 @@ def _whiten(basis: Array, values: Array) -> Array:
     return basis * np.divide(1.0, np.sqrt(values), out=np.zeros_like(values), where=there)
 
 
-def _extrapolate(whole: float, x: Array, y: Array, seed: int) -> tuple[float, float]:
-    """The distance at 1/N = 0 from those at N, N/2 and N/4, and the variance that this adds.
-
-    With d(N) = d + c1/N + c2/N^2 the three give d. The halves and quarters are divided anew several times, since one
-    division adds more noise than the pictures themselves; what noise is left is seen from how the divisions differ.
-    """
-    repeats = _REPEATS if x.shape[1] <= _MANY else 2
-    found, steps = [], []
-    for repeat in range(repeats):
-        pieces = [[Moments.of(part) for part in _divide(side, seed, repeat, name)] for side, name in ((x, "x"), (y, "y"))]
-        half, quarter = _mean_of_parts(pieces, 2), _mean_of_parts(pieces, 4)
-        found.append((8 * whole - 6 * half + quarter) / 3)
-        steps.append(found[-1] - (2 * whole - half))
-    noise = np.var(found, ddof=1) / repeats
-    return float(np.mean(found)), float(noise + np.mean(steps) ** 2)
-
-
-def _divide(rows: Array, seed: int, repeat: int, name: str) -> list[Array]:
-    order = stream(seed, "frechet", name, repeat).permutation(len(rows))
-    return [rows[part] for part in np.array_split(order, _PARTS)]
-
-
-def _mean_of_parts(pieces: list[list[Moments]], share: int) -> float:
-    """The mean distance when each set is divided into `share` parts, each of one set against one of the other."""
-    size = _PARTS // share
-    parts = [[reduce(Moments.merge, side[i : i + size]) for i in range(0, _PARTS, size)] for side in pieces]
-    return sum(_solve(a, b, vectors=False).distance for a, b in zip(*parts, strict=True)) / share
+def _distance(x: Array, y: Array) -> float:
+    return distance_of_moments(Moments.of(x), Moments.of(y))
 
 
 def _check(x: Array, y: Array) -> None:
