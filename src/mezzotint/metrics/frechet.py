@@ -173,6 +173,6 @@ def _warnings(n: int, m: int, d: int) -> tuple[str, ...]:
         return ()
     more = "the value is far too high" if few < d else "the value is clearly too high"
     return (
-        f"{few:,} pictures are {'fewer than' if few < d else 'few for'} the {d:,} features: {more}; compare it only with "
-        f"values at the same numbers, and give at least {4 * d:,} pictures.",
+        f"{few:,} pictures are {'fewer than' if few < d else 'few for'} the {d:,} features: {more}; compare it only "
+        f"with values at the same numbers, and give at least {4 * d:,} pictures.",
     )

@@ -1,8 +1,8 @@
 """How different two pictures look to a network: a distance between its feature maps.
 
-The form is that of LPIPS, Zhang et al. (2018), "The unreasonable effectiveness of deep features as a perceptual metric",
-arXiv:1801.03924, equation 1, with equal weights instead of fitted ones (their "uncalibrated" variant). It is not called
-LPIPS here: that name belongs to their networks and weights.
+The form is that of LPIPS, Zhang et al. (2018), "The unreasonable effectiveness of deep features as a perceptual
+metric", arXiv:1801.03924, equation 1, with equal weights instead of fitted ones (their "uncalibrated" variant). It is
+not called LPIPS here: that name belongs to their networks and weights.
 """
 
 from __future__ import annotations

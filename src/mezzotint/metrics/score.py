@@ -219,14 +219,12 @@ def compare(a: Score, b: Score, names: tuple[str, str] = ("a", "b")) -> Comparis
     difference = b.value - a.value
     if a.better == "none":
         return Comparison(None, difference, f"{a.name}: {_both(a, b, names)}; neither direction is better.")
-    if None in (a.low, a.high, b.low, b.high):
+    if a.low is None or a.high is None or b.low is None or b.high is None:
         reason = "there is no interval, so that the difference may be chance"
         return Comparison(None, difference, f"{a.name}: {_both(a, b, names)}; {reason}.")
-    assert a.low is not None and a.high is not None and b.low is not None and b.high is not None
     if a.low <= b.high and b.low <= a.high:
-        return Comparison(
-            None, difference, f"{a.name}: {_both(a, b, names)}; the intervals overlap, so that neither is shown better."
-        )
+        reason = "the intervals overlap, so that neither is shown better"
+        return Comparison(None, difference, f"{a.name}: {_both(a, b, names)}; {reason}.")
     first = (a.high < b.low) == (a.better == "lower")
     return Comparison(
         "a" if first else "b",
