@@ -70,7 +70,7 @@ def test_dead_features_and_equal_sets() -> None:
     rng = np.random.default_rng(0)
     x = np.hstack([rng.normal(size=(60, 3)), np.zeros((60, 2))])
     assert frechet_distance(x, x).value == pytest.approx(0, abs=1e-9)
-    found = frechet_distance(x, x + [0, 0, 0, 1, 0])
+    found = frechet_distance(x, x + np.eye(5)[3])
     assert found.value == pytest.approx(1, rel=1e-9)
     assert np.isfinite([found.low, found.high]).all()
 

@@ -43,9 +43,13 @@ def test_ms_ssim_against_torchmetrics(side: int, count: int) -> None:
     weights = torch.tensor(WEIGHTS[:count], dtype=torch.float64)
     weights = tuple((weights / weights.sum()).tolist())
     assert scales(side, side) == count
-    expected = multiscale_structural_similarity_index_measure(
-        a.double(), b.double(), data_range=255.0, betas=weights, normalize="relu", reduction="none", kernel_size=11
-    ) if side > 10 * 2 ** (count - 1) + 5 else None  # torchmetrics asks for a little more than the window
+    expected = (
+        multiscale_structural_similarity_index_measure(
+            a.double(), b.double(), data_range=255.0, betas=weights, normalize="relu", reduction="none", kernel_size=11
+        )
+        if side > 10 * 2 ** (count - 1) + 5
+        else None
+    )  # torchmetrics asks for a little more than the window
     if expected is not None:
         torch.testing.assert_close(ms_ssim(a, b), expected.double(), rtol=1e-6, atol=1e-9)
 
