@@ -1,9 +1,9 @@
 """Each product of a convolution layer, native and by patches, in turn: what the rule of `nn.fastconv` rests on.
 
-    python benchmarks/conv_forms.py
+    python benchmarks/conv_forms.py [--precision fp32 --turns 3]
 
-bfloat16, channels last, milliseconds, medians of 9 turns A B. A row is a layer: kernel, stride, padding, the channels
-of its large and small side, their pixels, and the GFLOP of one product.
+Channels last, milliseconds, medians of turns A B; the transposed product has a third form, by parity. A row is a
+layer: kernel, stride, padding, the channels of its large and small side, their pixels, and the GFLOP of one product.
 """
 
 from __future__ import annotations
@@ -35,22 +35,23 @@ LAYERS = [
     (SAME, 128, 128, 16),
     (SAME, 256, 256, 8),
     (SAME, 512, 512, 4),
+    (SMALL_HALVING, 512, 1024, 7),
+    (SMALL_HALVING, 256, 512, 14),
 ]
 
 
-def lasting(*shape: int) -> Tensor:
-    """A random bfloat16 tensor, channels last."""
-    return torch.randn(shape).to(torch.bfloat16, memory_format=torch.channels_last)
-
-
-def milliseconds(native: Callable[[], Tensor], ours: Callable[[], Tensor]) -> str:
-    """Both in turn, as "native / ours"."""
-    seconds = in_turn({"native": native, "ours": ours}, turns=9, warmup=2)
+def milliseconds(turns: int, *players: Callable[[], Tensor]) -> str:
+    """All in turn, as "native / ours"."""
+    seconds = in_turn({str(number): player for number, player in enumerate(players)}, turns=turns, warmup=1)
     return " / ".join(f"{statistics.median(values) * 1000:.1f}" for values in seconds.values())
 
 
-def row(g: Geometry, large: int, small: int, side: int, batch: int) -> str:
+def row(g: Geometry, large: int, small: int, side: int, batch: int, turns: int, dtype: torch.dtype) -> str:
     """One line of the table."""
+
+    def lasting(*shape: int) -> Tensor:
+        return torch.randn(shape).to(dtype, memory_format=torch.channels_last)
+
     out = (side + 2 * g.padding - g.kernel) // g.stride + 1
     x, y = lasting(batch, large, side, side), lasting(batch, small, out, out)
     w, size = lasting(small, large, g.kernel, g.kernel), (side, side)
@@ -60,9 +61,14 @@ def row(g: Geometry, large: int, small: int, side: int, batch: int) -> str:
         f"{large}, {small}",
         f"{side}², {out}²",
         f"{gflop:.1f}",
-        milliseconds(lambda: forms.down_native(x, w, g), lambda: forms.down_by_patches(x, w, g)),
-        milliseconds(lambda: forms.up_native(y, w, g, size), lambda: forms.up_by_patches(y, w, g, size)),
-        milliseconds(lambda: forms.weight_grad_native(x, y, g), lambda: forms.weight_grad_by_patches(x, y, g)),
+        milliseconds(turns, lambda: forms.down_native(x, w, g), lambda: forms.down_by_patches(x, w, g)),
+        milliseconds(
+            turns,
+            lambda: forms.up_native(y, w, g, size),
+            lambda: forms.up_by_patches(y, w, g, size),
+            lambda: forms.up_by_parity(y, w, g, size),
+        ),
+        milliseconds(turns, lambda: forms.weight_grad_native(x, y, g), lambda: forms.weight_grad_by_patches(x, y, g)),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -72,13 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
     print("| k s p | channels | pixels | GFLOP | down | up | weight gradient |")
     print("| --- " * 7 + "|")
     for layer in LAYERS:
-        print(row(*layer, options.batch), flush=True)
+        print(row(*layer, options.batch, options.turns, dtype), flush=True)
 
 
 if __name__ == "__main__":

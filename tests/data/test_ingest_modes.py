@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from mezzotint.core.errors import DataError
+from mezzotint.data._fit import stack_box
 from mezzotint.data._headers import probe, quick_header
-from mezzotint.data.decode import Plan, decode, render
+from mezzotint.data.decode import Plan, decode, render, shrink_stacked
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig
 
@@ -129,14 +130,14 @@ def test_a_turned_jpeg_is_shrunk_like_the_turned_picture() -> None:
     exif[0x0112] = 6
     data = encoded(smooth(256, 384), "JPEG", exif=exif, quality=95)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    truth = np.asarray(ImageOps.fit(upright, (48, 64), Image.Resampling.HAMMING), int)
+    truth = np.asarray(ImageOps.fit(upright, (48, 64), Image.Resampling.BILINEAR), int)
     assert np.abs(row(data, Plan(64, 48, 3)) - truth).mean() < 2
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 30), (40, 40)])
 def test_crop_is_what_pillow_calls_fit(size: tuple[int, int]) -> None:
     image = smooth()
-    kernel = Image.Resampling.BICUBIC if size[0] > 24 else Image.Resampling.HAMMING
+    kernel = Image.Resampling.BICUBIC if size[0] > 24 else Image.Resampling.BILINEAR
     truth = np.asarray(ImageOps.fit(image, size[::-1], kernel), int)
     assert np.abs(row(encoded(image), Plan(*size, 3)) - truth).max() <= 1
 
@@ -146,16 +147,16 @@ def test_pad_and_stretch() -> None:
     padded = row(encoded(image), Plan(16, 16, 3, fit="pad", pad_value=7))
     assert (padded[:2] == 7).all()
     assert (padded[-2:] == 7).all()
-    inner = np.asarray(image.resize((16, 12), Image.Resampling.HAMMING), int)
+    inner = np.asarray(image.resize((16, 12), Image.Resampling.BILINEAR), int)
     assert np.abs(padded[2:14] - inner).max() <= 1
     stretched = row(encoded(image), Plan(12, 12, 3, fit="stretch"))
-    assert np.abs(stretched - np.asarray(image.resize((12, 12), Image.Resampling.HAMMING), int)).max() <= 1
+    assert np.abs(stretched - np.asarray(image.resize((12, 12), Image.Resampling.BILINEAR), int)).max() <= 1
 
 
 def test_a_drafted_jpeg_is_close_to_one_decoded_in_full() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise).resize((256, 256)), "JPEG", quality=95)
-    truth = np.asarray(Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.HAMMING), float)
+    truth = np.asarray(Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.BILINEAR), float)
     error = np.mean((row(data, Plan(32, 32, 3)) - truth) ** 2)
     assert 10 * np.log10(255**2 / error) > 40
 
@@ -171,9 +172,23 @@ def test_simplejpeg_gives_the_same_bytes_as_pillow(
     data = encoded(image, "JPEG", quality=90, subsampling=subsampling)
     plans = [Plan(h, w, c) for h, w in ((32, 32), (20, 50), (8, 8), size[::-1]) for c in (1, 3)]
     quick = [row(data, plan) for plan in plans]
-    monkeypatch.setattr("mezzotint.data.decode._simplejpeg", lambda: None)
+    monkeypatch.setattr("mezzotint.data._jpeg._simplejpeg", lambda: None)
     for plan, got in zip(plans, quick, strict=True):
         assert (row(data, plan) == got).all()
+
+
+def test_a_stack_is_shrunk_as_pillow_shrinks_each_picture() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    images = [Image.fromarray(noise[k]).resize(size) for k, size in enumerate([(64, 64), (64, 64), (40, 60)])]
+    plan = Plan(16, 16, 3)
+    boxes = [stack_box(image.width, image.height, plan) for image in images]
+    assert boxes[2] == (slice(10, 50), slice(0, 40))
+    cuts = [np.asarray(image)[box] for image, box in zip(images, boxes, strict=True) if box is not None]
+    assert len(cuts) == 3
+    for cut, got in zip(cuts, shrink_stacked(cuts, plan), strict=True):
+        truth = np.asarray(Image.fromarray(cut).resize((16, 16), Image.Resampling.BILINEAR), int)
+        assert np.abs(got - truth).max() <= 1
+    assert stack_box(128, 128, plan) is None, "Pillow first shrinks this much by a whole number"
 
 
 def test_the_quick_header_agrees_with_pillow() -> None:

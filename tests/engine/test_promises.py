@@ -138,3 +138,38 @@ def test_the_log_has_every_step_once_after_a_resume(tmp_path: Any) -> None:
     again.run()
     steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "rmsprop", "rmsprop without momentum"])
+def test_every_optimiser_goes_on_exactly(kind: str) -> None:
+    """And moves as the one of PyTorch that it is called after."""
+    name, betas = kind.split()[0], (0.0 if "without" in kind else 0.5, 0.9)
+    spec = OptimizerSpec(name, 1e-3, betas, weight_decay=0.01)  # type: ignore[arg-type]
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
+    options = {"momentum": betas[0], "alpha": betas[1]} if name == "rmsprop" else {"betas": betas}
+
+    def phases(self: Any) -> tuple[Phase, ...]:
+        return (Phase("only", self.net, self.loss, spec),)
+
+    cls = type("Other", (_Dropping,), {"phases": phases})
+    straight, first, second = (make_trainer(cls, make_pictures()) for _ in range(3))
+    for _ in range(6):
+        straight.round()
+    for _ in range(3):
+        first.round()
+    second.restore({key: value.clone() for key, value in first.tensors().items()}, first.state())
+    for _ in range(3):
+        second.round()
+    assert same_tensors(straight.tensors(), second.tensors())
+
+    ours = make_trainer(cls, make_pictures())
+    theirs: Any = tiny_model(cls, spec_of(make_pictures()))
+    optimizer = kinds[name](theirs.parameters(), 1e-3, weight_decay=0.01, **options)  # type: ignore[operator]
+    for _ in range(3):
+        ours.round()
+        for parameter, moved in zip(theirs.parameters(), ours.model.parameters(), strict=True):
+            assert moved.grad is not None
+            parameter.grad = moved.grad.clone()
+        optimizer.step()
+    for a, b in zip(theirs.parameters(), ours.model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)

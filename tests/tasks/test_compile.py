@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from mezzotint.engine.compiling import compile_networks
 from mezzotint.engine.model import MODELS
-from mezzotint.tasks.train import compile_networks
 from mezzotint.testing._make import make_pictures, make_trainer
 
 

@@ -31,7 +31,7 @@ from mezzotint.data._headers import Header, probe, quick_header
 from mezzotint.data._plan import make_plan, needs_headers
 from mezzotint.data._rows import RowFile
 from mezzotint.data.cache import PICTURES, Meta
-from mezzotint.data.decode import Plan, decode
+from mezzotint.data.decode import Plan, decode_cut, shrink_stacked
 from mezzotint.data.sources import HEAD_BYTES, Listing, Member, Source
 from mezzotint.data.types import DataConfig
 
@@ -39,6 +39,7 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 _CHUNK = 32
 _CHUNK_BYTES = 64 * 2**20
+_UNSHRUNK_BYTES = 8 * 2**20
 
 
 @dataclass
@@ -53,6 +54,11 @@ class Packed:
     headers: list[Header] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    unshrunk: int = 0
+
+    def shrink(self, plan: Plan) -> None:
+        """Bring the rows that are larger than the plan to its size."""
+        self.rows, self.unshrunk = shrink_stacked(self.rows, plan), 0
 
 
 def pack(
@@ -175,6 +181,8 @@ def _pack_rows(
         packed = Packed(files=len(items))
         for name, data in items:
             _decode_into(packed, source, name, data, plan, first[name], counts[name])
+        packed.shrink(plan)
+        packed.digests = [hashlib.sha256(np.ascontiguousarray(row).data).digest() for row in packed.rows]
         return packed
 
     digests: dict[int, bytes] = {}
@@ -221,7 +229,7 @@ def _decode_into(
         if data is None:
             data = source.read(name)
         packed.content.append((name, hashlib.sha256(data).digest()))
-        rows, header, remarks = decode(data, plan, count)
+        rows, header, remarks = decode_cut(data, plan, count)
     except Unreadable as error:
         packed.bad.append((name, str(error)))
         return
@@ -233,7 +241,9 @@ def _decode_into(
             continue
         packed.first.append(first + number)
         packed.rows.append(row)
-        packed.digests.append(hashlib.sha256(np.ascontiguousarray(row).data).digest())
+        packed.unshrunk += row.nbytes if row.shape[:2] != (plan.height, plan.width) else 0
+    if packed.unshrunk > _UNSHRUNK_BYTES:
+        packed.shrink(plan)
 
 
 def frame_name(file: str, number: int) -> str:

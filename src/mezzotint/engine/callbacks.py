@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Saver(Callback):
-    """Writes a checkpoint every so many rounds or minutes, and at the end."""
+    """Writes a checkpoint every so many rounds or minutes, and at the end.
+
+    The end has two: one at once, before anything that may take long or fail (an interrupted process may be killed after
+    ten seconds), and one of the finished model.
+    """
 
     def __init__(self, store: CheckpointStore, every: int, minutes: float) -> None:
         self.store, self.every, self.pause = store, every, minutes * 60
@@ -40,7 +44,7 @@ class Saver(Callback):
         self.saved = trainer.step if trainer.step else -1
 
     def on_round(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0 or time.monotonic() - self._clock > self.pause:
+        if trainer.done or trainer.step % self.every == 0 or time.monotonic() - self._clock > self.pause:
             self.save(trainer)
 
     def on_finish(self, trainer: Trainer) -> None:
@@ -114,7 +118,8 @@ class JsonLog(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         if self.path.exists():
-            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _step(line) <= trainer.step]
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            kept = [line for line in lines if _step(line) <= trainer.step]
             atomic.write_text(self.path, "".join(f"{line}\n" for line in kept))
         self._mark = (trainer.step, trainer.seconds)
 
@@ -130,7 +135,7 @@ class JsonLog(Callback):
         """Append one line."""
         clean = {key: value if math.isfinite(value) else None for key, value in values.items()}
         line = {"step": trainer.step, "seconds": round(trainer.seconds, 3), **clean}
-        with self.path.open("a", encoding="utf-8") as handle:
+        with atomic.explained(self.path), self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line, allow_nan=False) + "\n")
 
 
@@ -236,18 +241,17 @@ class Validation(Callback):
         """The validation loss now, or None when the model has none or nothing is held out."""
         if not len(trainer.pictures.splits["validation"]):
             return None
-        pictures, labels = trainer.held_out(self.limit)
+        count = min(len(trainer.pictures.splits["validation"]), self.limit)
         size, total = trainer.config.batch_size, 0.0
         with trainer.using() as model:
             draw = Draw(trainer.config.seed, ("validation",), trainer.device)
-            for i in range(0, len(pictures), size):  # a batch at a time, which is what memory was planned for
-                part = pictures[i : i + size]
-                turn = Turn(part, None if labels is None else labels[i : i + size], draw, trainer.step)
-                loss = model.validation_loss(turn)
+            for start in range(0, count, size):  # a batch at a time, which is what memory was planned for
+                pictures, labels = trainer.held_out(min(size, count - start), start)
+                loss = model.validation_loss(Turn(pictures, labels, draw, trainer.step))
                 if loss is None:
                     return None
-                total += loss.item() * len(part)
-        return total / len(pictures)
+                total += loss.item() * len(pictures)
+        return total / count
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best if math.isfinite(self.best) else None, "waited": self.waited}

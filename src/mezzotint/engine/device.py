@@ -8,6 +8,7 @@ import sys
 from contextlib import AbstractContextManager
 
 import torch
+from torch import Tensor
 
 from mezzotint.core.errors import ConfigError
 
@@ -40,9 +41,28 @@ def has_bf16(device: torch.device) -> bool:
     """Whether bfloat16 is computed natively (without it, it is only slower)."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type == "cpu":  # the operator exists only where torch was built with oneDNN: not for Apple's processors
+        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
+
+
+def lays_channels_last(device: torch.device) -> bool:
+    """Whether [N, H, W, C] in memory is of use: on MPS it has crashed batch normalisation and changed results."""
+    return device.type != "mps"
+
+
+def send(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on `device`. Only CUDA keeps what a copy that goes on after this returns needs; MPS reads garbage."""
+    device = torch.device(device)
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until all work on `device` is done, as a clock must."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -56,7 +76,8 @@ def seed_torch(device: torch.device, seed: int) -> None:
     """Seed what layers such as dropout draw from; `torch.manual_seed` visits every device and is slow."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        with torch.cuda.device(device):  # or the first GPU would be seeded for the second
+            torch.cuda.manual_seed(seed)
     elif device.type == "mps":
         torch.mps.manual_seed(seed)
 

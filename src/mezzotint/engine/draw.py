@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mezzotint.core import rng
+from mezzotint.engine.device import send
 
 
 class Draw:
@@ -39,7 +40,7 @@ class Draw:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._seed, self._path, self._device = seed, tuple(path), device
+        self._seed, self._path, self._device = seed, tuple(path), torch.device(device)
         self._rank, self._world = rank, world
         self._generator: np.random.Generator | None = None
 
@@ -68,5 +69,4 @@ class Draw:
     def _own(self, values: np.ndarray, rows: int) -> Tensor:
         if self._world > 1:
             values = values[self._rank * rows : (self._rank + 1) * rows]
-        tensor = torch.from_numpy(values)
-        return tensor if self._device == "cpu" else tensor.to(self._device, non_blocking=True)
+        return send(torch.from_numpy(values), self._device)

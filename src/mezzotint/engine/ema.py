@@ -37,7 +37,7 @@ class EMA:
         copies = {key: self.live[key].detach().clone() for key in self._once}
         self.average = {key: copies[first[id(value)]] for key, value in self.live.items()}
         floating = [key for key in self._once if self.live[key].is_floating_point()]
-        self._live_floats = [self.live[key].detach() for key in floating]
+        self._live_floats = [self.live[key] for key in floating]
         self._average_floats = [self.average[key] for key in floating]
         self._others = [key for key in self._once if not self.live[key].is_floating_point()]
 
@@ -49,7 +49,8 @@ class EMA:
         if step % every:
             return
         decay = min(self.decay, (1 + step) / (10 + step)) ** every
-        torch._foreach_lerp_(self._average_floats, self._live_floats, 1 - decay)
+        # Detached anew each time: somebody may have given a weight other memory.
+        torch._foreach_lerp_(self._average_floats, [value.detach() for value in self._live_floats], 1 - decay)
         for key in self._others:
             self.average[key].copy_(self.live[key])
 

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mezzotint.engine.device import send
+
 
 def to_tensor(pictures: NDArray[Any], device: torch.device | str = "cpu", channels_last: bool = False) -> Tensor:
     """Packed pictures as float32 [N, C, H, W] in [-1, 1].
@@ -20,7 +22,7 @@ def to_tensor(pictures: NDArray[Any], device: torch.device | str = "cpu", channe
         pictures: [N, H, W, C] uint8 or uint16.
     """
     top = float(np.iinfo(pictures.dtype).max)
-    tensor = torch.from_numpy(pictures).to(device, non_blocking=True).permute(0, 3, 1, 2)
+    tensor = send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     floats = tensor.to(torch.float32, memory_format=layout)
     return floats.mul_(2.0 / top).sub_(1.0)
@@ -28,4 +30,4 @@ def to_tensor(pictures: NDArray[Any], device: torch.device | str = "cpu", channe
 
 def to_labels(labels: NDArray[np.int64] | None, device: torch.device | str = "cpu") -> Tensor | None:
     """Labels as an int64 tensor on the device."""
-    return None if labels is None else torch.from_numpy(labels).to(device, non_blocking=True)
+    return None if labels is None else send(torch.from_numpy(labels), device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -16,8 +16,9 @@ from mezzotint.core.errors import CheckpointError, TrainingError
 from mezzotint.data.batches import Batches
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
+from mezzotint.engine.compiling import uncompiled
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.device import autocast, seed_torch
+from mezzotint.engine.device import autocast, lays_channels_last, seed_torch
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.ema import EMA
 from mezzotint.engine.feed import to_labels, to_tensor
@@ -26,6 +27,7 @@ from mezzotint.engine.optim import lr_factor
 from mezzotint.engine.parallel import Alone, Parallel
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.engine.player import Player
+from mezzotint.engine.weights import below, load_model_tensors, to_channels_last
 from mezzotint.nn.fastconv import quicken
 
 
@@ -61,7 +63,8 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.model = model.to(device)
         quicken(model)
-        if config.channels_last:
+        self.channels_last = config.channels_last and lays_channels_last(device)
+        if self.channels_last:
             to_channels_last(model)
         self.pictures = pictures
         self.batches = Batches(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
@@ -86,12 +89,14 @@ class Trainer:
             TrainingError: a loss is not a finite number; nothing was updated with it.
         """
         self.model.train()
-        random = torch.get_rng_state()  # the caller's; rounds seed torch anew
-        for callback in self.callbacks:
-            callback.on_start(self)
-        started, before = time.perf_counter(), self.seconds
-        try:
-            while self.stop_reason is None and (self.config.steps is None or self.step < self.config.steps):
+        gpus = [self.device] if self.device.type == "cuda" else []
+        # The caller's random numbers are kept, since rounds seed torch anew.
+        with torch.random.fork_rng(devices=gpus), ExitStack() as closing:
+            for callback in self.callbacks:
+                callback.on_start(self)
+                closing.callback(callback.on_close, self)
+            started, before = time.perf_counter(), self.seconds
+            while not self.done:
                 self.round()
                 self.seconds = before + time.perf_counter() - started
                 for callback in self.callbacks:
@@ -102,10 +107,11 @@ class Trainer:
                 model.finish(self.held_out)
             for callback in self.callbacks:
                 callback.on_finish(self)
-        finally:
-            torch.set_rng_state(random)
-            for callback in self.callbacks:
-                callback.on_close(self)
+
+    @property
+    def done(self) -> bool:
+        """Whether no round follows: the steps are done, or something asked to stop."""
+        return self.stop_reason is not None or (self.config.steps is not None and self.step >= self.config.steps)
 
     def round(self) -> None:
         """One round: every phase takes its turns."""
@@ -195,7 +201,7 @@ class Trainer:
         share = self.config.batch_size // self.parallel.world
         size = share // self.config.accumulate
         raw = self.batches.at(self.examples + self.parallel.rank * share, share)
-        pictures = to_tensor(raw.pictures, self.device, self.config.channels_last)
+        pictures = to_tensor(raw.pictures, self.device, self.channels_last)
         labels = to_labels(raw.labels, self.device)
         self._batch = [
             (pictures[i : i + size], None if labels is None else labels[i : i + size]) for i in range(0, share, size)
@@ -227,19 +233,19 @@ class Trainer:
     def using(self) -> Iterator[Model]:
         """The model as it will be used: averaged weights, evaluation mode, no gradients."""
         self.model.eval()
+        averaged = self.ema.applied() if self.ema is not None else nullcontext()
         try:
-            with self.ema.applied() if self.ema is not None else nullcontext(), torch.no_grad():
+            with averaged, torch.no_grad(), uncompiled(self.model):
                 yield self.model
         finally:
             self.model.train()
 
-    def held_out(self, n: int) -> tuple[Tensor, Tensor | None]:
-        """Up to `n` pictures of the validation split; of the training split when there is none."""
-        rows = self.pictures.splits["validation"][:n]
-        if not len(rows):
-            rows = self.pictures.splits["train"][:n]
+    def held_out(self, n: int, start: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Up to `n` pictures of the validation split, from the one at `start`; of the training split if it is empty."""
+        rows = self.pictures.splits["validation"]
+        rows = (rows if len(rows) else self.pictures.splits["train"])[start : start + n]
         labels = None if self.pictures.labels is None else self.pictures.labels[rows]
-        pictures = to_tensor(self.pictures.pictures[rows], self.device, self.config.channels_last)
+        pictures = to_tensor(self.pictures.pictures[rows], self.device, self.channels_last)
         return pictures, to_labels(labels, self.device)
 
     # What a checkpoint holds ------------------------------------------------------------------------------------
@@ -269,9 +275,9 @@ class Trainer:
         Raises:
             CheckpointError: they belong to another model or other settings.
         """
-        load_model_tensors(self.model, _below("model/", tensors))
+        load_model_tensors(self.model, below("model/", tensors))
         if self.ema is not None:
-            self.ema.load(_below("ema/", tensors))
+            self.ema.load(below("ema/", tensors))
         try:
             step, examples, seconds = int(state["step"]), int(state["examples"]), float(state["seconds"])
             remembered = dict(state.get("callbacks", {}))
@@ -286,41 +292,10 @@ class Trainer:
                 f'The checkpoint has "{strange}", which this model lacks; it was made by another model.'
             )
         for player in self.players:
-            player.load(_below(f"optimizer/{player.phase.name}/", tensors), begun=step > 0)
+            player.load(below(f"optimizer/{player.phase.name}/", tensors), begun=step > 0)
         self.step, self.examples, self.seconds = step, examples, seconds
         for callback in self.callbacks:
             callback.load(remembered.get(type(callback).__name__, {}))
-
-
-def to_channels_last(model: nn.Module) -> None:
-    """Lay the weights of all convolutions out as [N, H, W, C] in memory."""
-    for parameter in model.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def load_model_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy `tensors` into the model.
-
-    Raises:
-        CheckpointError: a name or a shape differs.
-    """
-    wanted = model.state_dict()
-    odd = sorted(wanted.keys() ^ tensors.keys())
-    if odd:
-        side = "lacks" if odd[0] in wanted else "has, and this model lacks,"
-        raise CheckpointError(f'The checkpoint {side} the weights "{odd[0]}"; it was made by another model.')
-    for key, value in wanted.items():
-        if value.shape != tensors[key].shape:
-            raise CheckpointError(
-                f'The weights "{key}" have shape {tuple(tensors[key].shape)} in the checkpoint and '
-                f"{tuple(value.shape)} in the model; it was made with other settings."
-            )
-        value.copy_(tensors[key])
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _allow(yes: Sequence[nn.Parameter], no: Sequence[nn.Parameter]) -> None:

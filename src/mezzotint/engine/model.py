@@ -110,7 +110,7 @@ class Model(nn.Module):
         return next(self.parameters()).device
 
     def check_pictures(self, pictures: Tensor) -> Tensor:
-        """`pictures`, if they are what this model takes: floats [N, C, H, W] of its own shape.
+        """`pictures` on the model's device and in its precision, if they are floats [N, C, H, W] of its own shape.
 
         Raises:
             ConfigError: they are not.
@@ -124,7 +124,7 @@ class Model(nn.Module):
             raise ConfigError(
                 f"This model takes pictures as floats in [-1, 1]; got {pictures.dtype}: for bytes, x / 127.5 - 1."
             )
-        return pictures
+        return pictures.to(next(self.parameters()))
 
     def check_labels(self, n: int, labels: Tensor | None) -> Tensor | None:
         """`labels` on the model's device, checked against the model's classes.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mezzotint.core import atomic
-from mezzotint.core.errors import Interrupted, MezzotintError, MissingExtra
+from mezzotint.core.errors import ConfigError, Interrupted, MezzotintError, MissingExtra
 
 
 class Parallel(Protocol):
@@ -89,6 +89,20 @@ class Together:
         self._fabric.barrier()
 
 
+def check_processes(processes: int, device: torch.device) -> None:
+    """Check that `processes` can share a training on devices of this kind.
+
+    Raises:
+        ConfigError: there are fewer GPUs, or the kind knows no sharing.
+    """
+    if processes > 1 and device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"Several processes cannot share {device.type}; set train.processes to 1.")
+    if device.type == "cuda" and processes > torch.cuda.device_count():
+        raise ConfigError(
+            f"train.processes is {processes}, and this machine has {torch.cuda.device_count()} GPU(s), one for each."
+        )
+
+
 def launch(processes: int, accelerator: str, work: Callable[[Parallel], None]) -> None:
     """Run `work` in `processes` processes that know of each other, and wait for them.
 
@@ -111,7 +125,8 @@ def launch(processes: int, accelerator: str, work: Callable[[Parallel], None]) -
         from lightning_fabric.strategies import DDPStrategy
     except ImportError:
         raise MissingExtra("Training in several processes", "distributed") from None
-    spawn = DDPStrategy(start_method="spawn", process_group_backend="nccl" if accelerator == "cuda" else "gloo")
+    nccl = accelerator == "cuda" and torch.distributed.is_nccl_available()  # not on Windows
+    spawn = DDPStrategy(start_method="spawn", process_group_backend="nccl" if nccl else "gloo")
     fabric = Fabric(accelerator=accelerator, devices=processes, strategy=spawn)
     with tempfile.TemporaryDirectory() as folder, _handing_on():
         try:

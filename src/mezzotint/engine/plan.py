@@ -13,8 +13,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from mezzotint.data.types import PictureSet
+from mezzotint.engine.compiling import compiler_fault, require_compiler
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.device import has_bf16
+from mezzotint.engine.device import has_bf16, wait_for
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model
 
@@ -50,8 +51,7 @@ def time_round(model: Model, pictures: PictureSet, config: TrainConfig, device: 
     for _ in range(rounds + 1):
         started = time.perf_counter()
         trainer.round()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         times.append(time.perf_counter() - started)
     return min(times[1:])
 
@@ -61,16 +61,36 @@ def settle(model: Model, pictures: PictureSet, config: TrainConfig, device: torc
 
     Returns:
         The settled configuration, and a sentence that says why.
+
+    Raises:
+        ConfigError: compiling was asked for, and this machine cannot.
     """
     config, why, seconds = _precision(model, pictures, config, device)
     if config.compile == "auto":
         length = config.minutes * 60 if config.minutes is not None else math.inf
         if config.steps is not None:
-            seconds = seconds or time_round(model, pictures, _alone(config), device)
+            seconds = seconds or time_round(model, pictures, one_share(config), device)
             length = min(length, config.steps * seconds)
-        config = config.changed(compile="on" if length > _REPAYS else "off")
-        why += f" Compiling: {config.compile}, the run takes about {length / 60:.0f} minutes."
+        choice, because = _worth_compiling(length, device)
+        config = config.changed(compile=choice)
+        why += f" Compiling: {choice}, {because}."
+    elif config.compile == "on":
+        require_compiler(device)
     return config, why
+
+
+def _worth_compiling(length: float, device: torch.device) -> tuple[str, str]:
+    """Whether a run of `length` seconds shall be compiled, and a clause that says why."""
+    if device.type == "cpu":
+        return "off", "on a CPU our own forms of the layers are faster"
+    if length <= _REPAYS:
+        return "off", f"the run takes about {length / 60:.0f} minutes"
+    fault = compiler_fault(device)
+    if fault is not None:
+        return "off", f"this machine cannot ({fault})"
+    return "on", "the run has no end in sight" if math.isinf(
+        length
+    ) else f"the run takes about {length / 60:.0f} minutes"
 
 
 def _precision(
@@ -83,21 +103,27 @@ def _precision(
     if config.steps is not None and config.steps < _SETTLED:
         return config.changed(precision="fp32"), "Precision fp32: too short a run to measure.", None
     seconds = {
-        name: time_round(model, pictures, _alone(config).changed(precision=name), device) for name in ("fp32", "bf16")
+        name: time_round(model, pictures, one_share(config).changed(precision=name), device)
+        for name in ("fp32", "bf16")
     }
     best = "bf16" if seconds["bf16"] < _WORTH * seconds["fp32"] else "fp32"
     said = ", ".join(f"{name} {value * 1000:.3g} ms" for name, value in seconds.items())
     return config.changed(precision=best), f"Precision {best}: measured {said} a step.", seconds[best]
 
 
-def _alone(config: TrainConfig) -> TrainConfig:
-    return config.changed(processes=1, accumulate=1)
+def one_share(config: TrainConfig) -> TrainConfig:
+    """What one of the processes does, as the work of one alone: no more at a time, or memory would not suffice."""
+    return config.changed(processes=1, batch_size=config.batch_size // config.processes)
 
 
 def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device) -> Plan:
-    """Measure one round on a copy of the model. `config.precision` must be settled."""
-    seconds = time_round(model, pictures, config.changed(processes=1), device, rounds=2)
-    trainer = Trainer(copy.deepcopy(model), pictures, config.changed(processes=1), device)
+    """Measure one round on a copy of the model. `config.precision` must be settled.
+
+    Of several processes one is measured: the time leaves out what they tell each other, the rest is of all together.
+    """
+    share = one_share(config)
+    seconds = time_round(model, pictures, share, device, rounds=2)
+    trainer = Trainer(copy.deepcopy(model), pictures, share, device)
     trainer.model.train()
     saved: dict[int, int] = {}
 
@@ -108,15 +134,15 @@ def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda tensor: tensor):
         trainer.round()
-    weights = {id(p): p.numel() * p.element_size() for p in trainer.model.parameters()}
+    weights = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
     gradients = sum(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
     activations = sum(size for pointer, size in saved.items() if pointer not in weights)
     networks = {name: sum(p.numel() for p in net.parameters()) for name, net in model.named_children()}
     return Plan(
         {name: count for name, count in networks.items() if count},
-        counter.get_total_flops(),
+        counter.get_total_flops() * config.processes,
         seconds,
-        state + gradients + activations,
+        (state + gradients + activations) * config.processes,
         config.precision,
     )

@@ -189,7 +189,7 @@ class DCGAN(GaussianLatent):
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
-        return self.generator(latents, labels if self.conditional else None)
+        return self.generator(latents.to(self.device), labels if self.conditional else None)
 
     @torch.no_grad()
     def discriminate(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -199,7 +199,7 @@ class DCGAN(GaussianLatent):
             pictures: [N, C, H, W] in [-1, 1].
             labels: class indices [N], for a conditional model.
         """
-        self.check_pictures(pictures)
+        pictures = self.check_pictures(pictures)
         logits = self.discriminator(pictures, self.check_labels(len(pictures), labels) if self.conditional else None)
         return torch.sigmoid(self.calibration[0] * logits + self.calibration[1])
 
@@ -217,7 +217,7 @@ class DCGAN(GaussianLatent):
             for side in (pictures, generated)
             for x, mark in zip(side.split(_CHUNK), marks, strict=False)
         ]
-        logits = torch.cat(found).double().cpu().numpy()
+        logits = torch.cat(found).cpu().double().numpy()  # in this order: MPS has no float64
         if not np.isfinite(logits).all():
             return  # diverged, which saving will say
         truth = np.repeat([1, 0], len(pictures))

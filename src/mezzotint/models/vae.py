@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mezzotint.core import rng
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Paper, PictureSpec, register
@@ -214,7 +215,7 @@ class VAE(GaussianLatent):
             raise ConfigError(
                 f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
             )
-        output: Tensor = self.decoder(latents)
+        output: Tensor = self.decoder(latents.to(self.device))
         if self.config.likelihood == "bernoulli":
             return torch.sigmoid(output) * 2 - 1
         return output[:, : self.spec.channels].clamp(-1, 1)
@@ -229,11 +230,9 @@ class VAE(GaussianLatent):
 
     @torch.no_grad()
     def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z."""
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(len(self.check_pictures(pictures)), self.latent_size, generator=generator).to(
-            pictures.device
-        )
+        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z; that of row k does not depend on N."""
+        pictures = self.check_pictures(pictures)
+        noise = torch.from_numpy(rng.normal((len(pictures), self.latent_size), seed, "likelihood")).to(self.device)
         reconstruction, kl = self.elbo_terms(pictures, noise)
         return reconstruction - kl
 

@@ -115,6 +115,44 @@ def up_by_patches(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tenso
     return x
 
 
+def up_by_parity(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+    """Large pixels in s x s classes by their place modulo the stride, each class one product of patches of its own.
+
+    Every large pixel is written once, and products that would fall outside the picture are never made: with kernel 3,
+    stride 2, padding 1 from 4x4 to 7x7 pixels, 100 of 144.
+    """
+    s = geometry.stride
+    x, pixels = _lasting(y, len(y), w.shape[1], *size)
+    small, taps = y.permute(0, 2, 3, 1), w.permute(2, 3, 0, 1)
+    for top in range(min(s, size[0])):
+        rows = _taps(top, geometry)
+        for left in range(min(s, size[1])):
+            columns = _taps(left, geometry)
+            place = pixels[:, top::s, left::s]
+            tall, wide = place.shape[1:3]
+            met = [_part(small, i, j, tall, wide) for _, i in rows for _, j in columns]
+            if not met:  # the kernel is smaller than the stride
+                place.zero_()
+                continue
+            kernel = torch.cat([taps[k, m] for k, _ in rows for m, _ in columns])
+            place.copy_((torch.cat(met, -1).view(-1, len(kernel)) @ kernel).view(place.shape))
+    return x
+
+
+def _taps(first: int, geometry: Geometry) -> list[tuple[int, int]]:
+    """For large pixels first, first + s, ...: the kernel rows that reach them, each with the small pixel met first."""
+    k, s, p = geometry
+    return [(row, (first + p - row) // s) for row in range((first + p) % s, k, s)]
+
+
+def _part(small: Tensor, top: int, left: int, tall: int, wide: int) -> Tensor:
+    """[B, h, w, D] -> [B, tall, wide, D] from (top, left) on, zero outside."""
+    _, h, width, _ = small.shape
+    inside = small[:, max(top, 0) : min(top + tall, h), max(left, 0) : min(left + wide, width)]
+    around = (max(-left, 0), max(left + wide - width, 0), max(-top, 0), max(top + tall - h, 0))
+    return F.pad(inside, (0, 0, *around)) if any(around) else inside
+
+
 def _meeting(shift: int, stride: int, small: int, large: int) -> tuple[slice, slice]:
     """Which of `small` pixels n lie at shift + stride * n within `large` ones, and where."""
     first = max(0, -(shift // stride))

@@ -1,22 +1,24 @@
-"""Faster equal forms of small and strided convolutions, on a CPU in bfloat16.
+"""Faster equal forms of small and strided convolutions, on a CPU: in bfloat16, and in float32 on AVX2 machines.
 
 The products of a layer and their forms are in :mod:`mezzotint.nn._convforms`; here are the rule that chooses among
 them, their derivatives, and the layers. The backward of each product is written with the other two, so derivatives
 of any order (gradient penalties) use the same code. oneDNN runs most products near the machine's peak; slow are
 
-* all three where the small side has 16 pixels or fewer, and the weight gradient of strided layers up to 64;
+* all three where the small side has few pixels, and the weight gradient of strided layers up to 64;
 * ``up`` to a few channels (pictures): one fifteenth of the peak.
 
-And torch 2.13 leaves the weight gradient unset where a kernel row or column meets nothing but padding.
+And torch 2.13 leaves the bfloat16 weight gradient unset where a kernel row or column meets nothing but padding.
 
-Convolutions whose output (or transposed, whose input) is one pixel are matrix products, and are written so.
-The forms are used on a CPU in bfloat16 (alone or through autocast). Everything else, among it float32, CUDA,
-tracing, compiling, exporting and ``torch.func``, is the native operator of the parent class. Weights have the
-parent's names and shapes: a checkpoint made with one loads into the other.
+The rule is a table of what was measured (``benchmarks/conv_forms.py``) and never a measurement of the moment, because
+forms round differently and a resumed run must take the same ones. Convolutions whose output (or transposed, whose
+input) is one pixel are matrix products, and are written so. Everything else, among it float32 on machines with
+AVX512, CUDA, tracing, compiling, exporting and ``torch.func``, is the native operator of the parent class. Weights have
+the parent's names and shapes: a checkpoint made with one loads into the other.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -26,41 +28,53 @@ from torch.autograd import forward_ad
 from mezzotint.nn import _convforms as forms
 from mezzotint.nn._convforms import Geometry, Size
 
-_SMALL_AREA = 16
-"""Pixels of the small side up to which matrix products of patches beat the native operators."""
-_SMALL_STRIDED_AREA = 64
-"""The same for the weight gradient of a strided layer."""
+bf16 = torch.bfloat16
+
 _WIDE = 64 * 128
 """Channel pairs below which a layer is too little work to matter."""
+_SMALL = {bf16: ((16, _WIDE),), torch.float32: ((4, _WIDE), (16, 512 * 1024))}
+"""Pixels of the small side up to which matrix products beat the native operators, from how many channel pairs on."""
+_SMALL_WEIGHT_AREA = 16
+_SMALL_STRIDED_WEIGHT_AREA = 64
+"""Pixels of the small side up to which patches win for the weight gradient, without and with a stride."""
 _FEW = 4
 """Output channels up to which the sub-pixel form of ``up`` wins."""
 
-bf16 = torch.bfloat16
+
+@functools.cache
+def _measured(dtype: torch.dtype) -> bool:
+    """Whether the table holds for this number format on this machine."""
+    return dtype is bf16 or (dtype is torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2")
+
+
+def _small(area: int, pairs: int, dtype: torch.dtype) -> bool:
+    """Whether ``down`` and ``up`` are better as matrix products."""
+    return any(area <= most and pairs >= least for most, least in _SMALL.get(dtype, ()))
 
 
 def _down(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
     k, s, p = geometry
     area = ((x.shape[2] + 2 * p - k) // s + 1) * ((x.shape[3] + 2 * p - k) // s + 1)
-    if area <= _SMALL_AREA and w.shape[0] * w.shape[1] >= _WIDE and x.dtype is bf16:
+    if _small(area, w.shape[0] * w.shape[1], x.dtype):
         return forms.down_by_patches(x, w, geometry)
     return forms.down_native(x, w, geometry)
 
 
 def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
-    area = y.shape[2] * y.shape[3]
-    if area <= _SMALL_AREA and w.shape[0] * w.shape[1] >= _WIDE and y.dtype is bf16:
-        return forms.up_by_patches(y, w, geometry, size)
+    if _small(y.shape[2] * y.shape[3], w.shape[0] * w.shape[1], y.dtype):
+        by_parity = y.dtype is torch.float32 and geometry.kernel % geometry.stride  # fewer products, more copies
+        return (forms.up_by_parity if by_parity else forms.up_by_patches)(y, w, geometry, size)
     even = size == (2 * y.shape[2], 2 * y.shape[3])
-    if geometry == (4, 2, 1) and w.shape[1] <= _FEW and even and y.dtype is bf16:
+    if geometry == (4, 2, 1) and w.shape[1] <= _FEW and even:
         return forms.up_by_pixels(y, w)
     return forms.up_native(y, w, geometry, size)
 
 
 def _weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     small, large = (y.shape[2], y.shape[3]), (x.shape[2], x.shape[3])
-    limit = _SMALL_STRIDED_AREA if geometry.stride > 1 else _SMALL_AREA
+    limit = _SMALL_STRIDED_WEIGHT_AREA if geometry.stride > 1 else _SMALL_WEIGHT_AREA
     pays = small[0] * small[1] <= limit and x.shape[1] * y.shape[1] >= _WIDE
-    if x.dtype is bf16 and (pays or geometry.blind(small, large)):
+    if pays or geometry.blind(small, large):
         return forms.weight_grad_by_patches(x, y, geometry)
     return forms.weight_grad_native(x, y, geometry)
 
@@ -152,13 +166,14 @@ def _plain_eager() -> bool:
     )
 
 
-def _pays(x: Tensor) -> bool:
-    """x: [B, C, H, W]: whether a second form may be used: CPU, and bfloat16 as it is or by autocast."""
+def _dtype(x: Tensor) -> torch.dtype | None:
+    """x: [B, C, H, W]: the number format in which second forms may be used, or None: only the native operator."""
     if not _plain_eager() or x.device.type != "cpu" or x.dim() != 4 or x.numel() == 0:
-        return False
-    if torch.is_autocast_enabled("cpu"):
-        return x.dtype in (torch.float32, bf16) and torch.get_autocast_dtype("cpu") is bf16
-    return x.dtype is bf16
+        return None
+    dtype = x.dtype
+    if torch.is_autocast_enabled("cpu") and dtype in (torch.float32, bf16):
+        dtype = torch.get_autocast_dtype("cpu")
+    return dtype if _measured(dtype) else None
 
 
 def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> Geometry | None:
@@ -171,9 +186,9 @@ def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> Geometry | None:
     return Geometry(k, s, int(p))
 
 
-def _lowered(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in bfloat16 and channels last. The cast is recorded, so that the weight's gradient has its own dtype."""
-    return _last(x.to(bf16)), weight.to(bf16, memory_format=torch.channels_last)
+def _cast(dtype: torch.dtype, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in `dtype` and channels last. The cast is recorded, so that the weight's gradient has its own dtype."""
+    return _last(x.to(dtype)), weight.to(dtype, memory_format=torch.channels_last)
 
 
 def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
@@ -182,7 +197,7 @@ def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
 
 def _gains(geometry: Geometry, small: Size, large: Size, pairs: int) -> bool:
     """Whether some product of such a layer has a faster form, or needs another one to be right."""
-    tiny = small[0] * small[1] <= _SMALL_AREA and pairs >= _WIDE
+    tiny = small[0] * small[1] <= _SMALL_WEIGHT_AREA and pairs >= _WIDE
     return geometry.stride > 1 or tiny or geometry.blind(small, large)
 
 
@@ -190,38 +205,40 @@ class FastConv2d(nn.Conv2d):
     """``nn.Conv2d`` with the forms above; x: [B, C, H, W] -> [B, D, H', W'], as its parent."""
 
     def forward(self, input: Tensor) -> Tensor:
-        geometry = _geometry(self) if _pays(input) else None
-        if geometry is None:
+        dtype = _dtype(input)
+        geometry = _geometry(self) if dtype is not None else None
+        if geometry is None or dtype is None:
             return super().forward(input)
         k, s, p = geometry
         height, width = input.shape[2:]
         if (height, width) == (k, k) and p == 0:  # every weight meets every input once: a matrix product
-            x, w = _lowered(input, self.weight)
+            x, w = _cast(dtype, input, self.weight)
             y = x.permute(0, 2, 3, 1).flatten(1) @ w.permute(0, 2, 3, 1).flatten(1).t()
             return _biased(y[:, :, None, None], self.bias)
         small = ((height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1)
         if min(small) < 1 or not _gains(geometry, small, (height, width), self.in_channels * self.out_channels):
             return super().forward(input)
-        return _biased(down(*_lowered(input, self.weight), geometry), self.bias)
+        return _biased(down(*_cast(dtype, input, self.weight), geometry), self.bias)
 
 
 class FastConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d`` with the forms above; x: [B, D, h, w] -> [B, C, H, W], as its parent."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        geometry = _geometry(self) if _pays(input) and output_size is None else None
-        if geometry is None:
+        dtype = _dtype(input) if output_size is None else None
+        geometry = _geometry(self) if dtype is not None else None
+        if geometry is None or dtype is None:
             return super().forward(input, output_size)
         small = (input.shape[2], input.shape[3])
         if small == (1, 1) and geometry.padding == 0 and self.output_padding == (0, 0):
-            x, w = _lowered(input, self.weight)
+            x, w = _cast(dtype, input, self.weight)
             y = x.flatten(1) @ w.permute(0, 2, 3, 1).flatten(1)
             return _biased(y.view(len(x), *self.kernel_size, self.out_channels).permute(0, 3, 1, 2), self.bias)
         least, (more_h, more_w) = geometry.least(small), self.output_padding
         size = (least[0] + int(more_h), least[1] + int(more_w))
         if min(size) < 1 or not _gains(geometry, small, size, self.in_channels * self.out_channels):
             return super().forward(input, output_size)
-        return _biased(up(*_lowered(input, self.weight), geometry, size), self.bias)
+        return _biased(up(*_cast(dtype, input, self.weight), geometry, size), self.bias)
 
 
 def quicken(model: nn.Module) -> None:

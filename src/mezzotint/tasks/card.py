@@ -53,7 +53,7 @@ def held_out_scores(run: Run, pictures: PictureSet) -> dict[str, str]:
         known = labels if getattr(model, "conditional", False) else None
         generated = model.sample(len(held), seed=2, labels=known)
         right = [
-            ((model.discriminate(x, mark) > 0.5) == real).double()
+            ((model.discriminate(x, mark) > 0.5) == real).float()
             for side, real in ((held, True), (generated, False))
             for x, mark in zip(side.split(batch), marks, strict=False)
         ]

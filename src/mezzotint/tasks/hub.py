@@ -31,8 +31,8 @@ from mezzotint.engine.callbacks import preview
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.checkpoint import read_safetensors, write_safetensors
 from mezzotint.engine.device import choose_device
-from mezzotint.engine.loop import load_model_tensors
 from mezzotint.engine.recipe import Recipe
+from mezzotint.engine.weights import load_model_tensors
 from mezzotint.tasks._folders import refuse_file
 
 CONFIG, WEIGHTS, CARD, SAMPLES = FILES = ("config.json", "model.safetensors", "README.md", "samples.png")

@@ -12,8 +12,8 @@ from mezzotint.core.errors import CheckpointError
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.device import choose_device
 from mezzotint.engine.folder import RunFolder
-from mezzotint.engine.loop import load_model_tensors
 from mezzotint.engine.recipe import Recipe
+from mezzotint.engine.weights import load_model_tensors
 
 Which = Literal["latest", "best"] | int
 
@@ -81,6 +81,6 @@ def load(path: str | Path, which: Which = "latest", device: str = "auto") -> Run
         CheckpointError: it is not a run folder, holds no whole checkpoint, or not the one asked for.
     """
     folder, recipe = RunFolder.open(Path(path))
-    if not folder.store.steps():
+    if not folder.store.remains():
         raise CheckpointError(f"{path} holds no checkpoint yet; train it with mezzotint train --resume {path}.")
     return Run(folder.path, recipe, folder.store.load(which), choose_device(device))

@@ -26,12 +26,13 @@ from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
 from mezzotint.engine.checkpoint import Checkpoint
+from mezzotint.engine.compiling import compile_networks, require_compiler
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
-from mezzotint.engine.parallel import Parallel, launch
+from mezzotint.engine.parallel import Parallel, check_processes, launch
 from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.progress import ProgressBar, counting
@@ -96,6 +97,7 @@ def prepare(
     train = TrainConfig.build(_sane(sections.get("train", {})), "train")
     model_config = cls.Config.build(sections.get("model", {}), "model")
     device = choose_device(train.device)
+    check_processes(train.processes, device)
     keep_freed_memory()
     pictures = open_pictures(source, data, progress=progress, notify=tell)
     classes = pictures.classes if pictures.labels is not None else ()
@@ -226,6 +228,9 @@ def resume(
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
     device = choose_device(recipe.train.device)
+    check_processes(recipe.train.processes, device)
+    if recipe.train.compile == "on":
+        require_compiler(device)
     pictures = _same_pictures(path, recipe, source, quiet, tell)
     if source is not None:
         recipe = replace(recipe, summary=replace(recipe.summary, source=pictures.source))
@@ -334,13 +339,6 @@ def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parall
         )
 
 
-def compile_networks(model: Model) -> None:
-    """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward."""
-    for _, network in model.named_children():
-        with contextlib.suppress(NotImplementedError):  # containers without a forward
-            network.compile(dynamic=False)
-
-
 def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Interrupts, main: bool) -> list[Callback]:
     train = recipe.train
     always: list[Callback] = [interrupts]
@@ -351,15 +349,16 @@ def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Inter
     saver = Saver(folder.store, train.save_every, train.save_minutes)
     mine: list[Callback] = [
         Validation(saver, train.validate_every, train.patience),
+        saver,
         JsonLog(folder.log, train.log_every),
         Previews(folder.pictures, train.preview_every, train.preview_count),
-        saver,
     ]
     if train.tensorboard:
         mine.append(TensorBoard(folder.path / "tensorboard", train.log_every))
     if not quiet:
         mine.append(ProgressBar(recipe.name))
-    return [*mine, *always]
+    # What asks to stop comes first, so that the others know it in the same round.
+    return [*always, *mine]
 
 
 def _stem(source: str) -> str:

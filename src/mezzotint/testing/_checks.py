@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mezzotint.core.config import describe
 from mezzotint.core.errors import ConfigError, TrainingError
@@ -23,8 +23,10 @@ from mezzotint.engine.checkpoint import CheckpointStore
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model
 from mezzotint.engine.phase import Phase, Terms, Turn
+from mezzotint.engine.player import Player
 from mezzotint.engine.recipe import DataSummary, Recipe
-from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, spec_of, tiny_model
+from mezzotint.testing._make import make_pictures, make_trainer, refusal, same_tensors, spec_of, tiny_model
+from mezzotint.testing._promises import PROMISES
 
 Check = Callable[[type[Model]], None]
 CHECKS: dict[str, Check] = {}
@@ -45,25 +47,28 @@ def check_declaration(cls: type[Model]) -> None:
     assert cls.__doc__, f"{cls.__name__} needs a docstring"
     for option in describe(cls.Config):
         assert option.help, f"{cls.name}: the setting {option.name} has no help text"
-    unknown = _refusal(ConfigError, lambda: cls.Config.build({"no_such_setting": 1}, "model"))
+    unknown = refusal(ConfigError, lambda: cls.Config.build({"no_such_setting": 1}, "model"))
     assert unknown, f"{cls.name} accepts unknown settings"
 
 
 @check
 def check_defaults(cls: type[Model]) -> None:
-    """It can be made with its default settings, and its phases have different names and parameters to move."""
+    """It can be made with its default settings, and its phases have different names and move all there is."""
     model = cls(cls.Config(), spec_of(make_pictures()))
     names = [phase.name for phase in model.phases()]
     assert len(set(names)) == len(names), f"{cls.name}: two phases have one name"
     assert all(phase.parameters() for phase in model.phases()), f"{cls.name}: a phase has nothing to move"
+    moving = {id(parameter) for phase in model.phases() for parameter in phase.parameters()}
+    for name, parameter in model.named_parameters():
+        assert id(parameter) in moving or not parameter.requires_grad, f"{cls.name}: no phase moves {name}"
     for name in cls.averaged:
         assert hasattr(model, name), f"{cls.name}.averaged names {name}, which it has not"
 
 
 @check
 def check_shapes(cls: type[Model]) -> None:
-    """It trains and stays finite on square and other shapes, odd ones too, with one, three and four channels."""
-    for channels, height, width in ((1, 8, 8), (3, 16, 16), (4, 16, 24), (1, 13, 9), (3, 28, 28)):
+    """It trains and stays finite on square and other shapes, odd ones too, with one to four channels."""
+    for channels, height, width in ((1, 8, 8), (2, 12, 20), (3, 16, 16), (4, 16, 24), (1, 13, 9), (3, 28, 28)):
         trainer = make_trainer(cls, make_pictures(channels, height, width))
         for _ in range(3):
             trainer.round()
@@ -83,25 +88,13 @@ def check_batch_of_one(cls: type[Model]) -> None:
 def check_gradients(cls: type[Model]) -> None:
     """In each phase every parameter of its own networks gets a gradient and moves, and no other does."""
     trainer = make_trainer(cls, make_pictures())
-    for player in trainer.players:
-        _watch(cls, trainer, player)
-    for _ in range(max(player.phase.every for player in trainer.players)):
-        trainer.round()
-
-
-def _watch(cls: type[Model], trainer: Trainer, player: Any) -> None:
-    update = player.optimizer.step
     named = dict(trainer.model.named_parameters())
+    update = trainer._update
 
-    def watched() -> None:
-        gradients = {}
-        for name in player.names:
-            gradient = named[name].grad
-            assert gradient is not None, f"{cls.name}: {name} gets no gradient in its phase {player.phase.name}"
-            assert bool(torch.isfinite(gradient).all()), f"{cls.name}: the gradient of {name} is not finite"
-            gradients[name] = gradient
+    def watched(player: Player, turn: int, hands_on: bool) -> None:
+        gradients = _caught(cls, player, named)
         before = {name: value.detach().clone() for name, value in named.items()}
-        update()
+        update(player, turn, hands_on)
         for name, value in named.items():
             moved = not torch.equal(before[name], value.detach())
             if name in player.names:
@@ -109,7 +102,25 @@ def _watch(cls: type[Model], trainer: Trainer, player: Any) -> None:
             else:
                 assert not moved, f"{cls.name}: {name} moved in the phase {player.phase.name}, which is not its own"
 
-    player.optimizer.step = watched
+    trainer._update = watched  # type: ignore[method-assign]
+    _rounds(trainer, max(player.phase.every for player in trainer.players))
+
+
+def _caught(cls: type[Model], player: Player, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    """The gradients of the player's next update, by name, once it has come."""
+    gradients: dict[str, Tensor] = {}
+    step = player.optimizer.step
+
+    def stepped() -> None:
+        for name in player.names:
+            gradient = named[name].grad
+            assert gradient is not None, f"{cls.name}: {name} gets no gradient in its phase {player.phase.name}"
+            assert bool(torch.isfinite(gradient).all()), f"{cls.name}: the gradient of {name} is not finite"
+            gradients[name] = gradient.clone()
+        step()
+
+    player.optimizer.step = stepped  # type: ignore[method-assign, assignment]
+    return gradients
 
 
 @check
@@ -176,7 +187,7 @@ def check_finite(cls: type[Model]) -> None:
             victim = trainer.players[index]
             victim.phase = replace(victim.phase, loss=_poisoned(victim.phase, term))
             before = [value.detach().clone() for value in victim.parameters]
-            said = _refusal(TrainingError, partial(_rounds, trainer, phase.every))
+            said = refusal(TrainingError, partial(_rounds, trainer, phase.every))
             assert said, f"{cls.name}: a NaN in {term} went unseen"
             assert f'"{phase.name}"' in said, f"{cls.name}: the error does not name the phase"
             assert f'"{term}"' in said, f"{cls.name}: the error does not name the term"
@@ -187,15 +198,6 @@ def check_finite(cls: type[Model]) -> None:
 def _rounds(trainer: Trainer, count: int) -> None:
     for _ in range(count):
         trainer.round()
-
-
-def _refusal(kind: type[Exception], action: Callable[[], object]) -> str:
-    """What `action` says when it is refused with an error of this kind; empty when it is not refused."""
-    try:
-        action()
-    except kind as error:
-        return str(error)
-    return ""
 
 
 def _terms(cls: type[Model], index: int) -> set[str]:
@@ -265,66 +267,3 @@ def check_capabilities(cls: type[Model]) -> None:
         for name in offered:
             if name in PROMISES:
                 PROMISES[name](model, pictures, labels)
-
-
-def _in_range(pictures: Tensor, n: int, model: Model, what: str) -> None:
-    assert pictures.shape == (n, *model.spec.shape), f"{model.name}.{what} has shape {tuple(pictures.shape)}"
-    assert pictures.dtype == torch.float32, f"{model.name}.{what} gives {pictures.dtype}"
-    assert float(pictures.min()) >= -1, f"{model.name}.{what} goes below -1"
-    assert float(pictures.max()) <= 1, f"{model.name}.{what} goes above 1"
-
-
-def _samples(model: Any, _: Tensor, labels: Tensor | None) -> None:
-    many = model.sample(5, seed=3)
-    _in_range(many, 5, model, "sample")
-    assert torch.equal(many, model.sample(5, seed=3)), f"{model.name}.sample is not a function of the seed"
-    assert not torch.equal(many, model.sample(5, seed=4)), f"{model.name}.sample does not depend on the seed"
-    assert torch.allclose(many[:2], model.sample(2, seed=3), atol=1e-4), f"{model.name}: sample k depends on n"
-    assert model.sample(0).shape == (0, *model.spec.shape), f"{model.name} cannot draw no pictures"
-    assert float(model.latent(500, truncation=0.5).abs().max()) <= 1 + 1e-6, f"{model.name}: truncation cuts nothing"
-    few = None if labels is None else labels[:3]
-    _in_range(model.generate(model.latent(3), few), 3, model, "generate")
-    if model.conditional:
-        other = [model.sample(2, seed=3, labels=torch.full((2,), label)) for label in (0, 1)]
-        assert not torch.equal(*other), f"{model.name} draws the same for every class"
-    for wrong in (0.0, 1.5):
-        said = _refusal(ConfigError, partial(model.sample, 2, truncation=wrong))
-        assert said, f"{model.name} accepts truncation {wrong}"
-
-
-def _encodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
-    latents = model.encode(pictures)
-    assert latents.dim() == 2, f"{model.name}.encode gives no vectors"
-    assert len(latents) == len(pictures)
-    assert torch.allclose(latents[:1], model.encode(pictures[:1]), atol=1e-4), f"{model.name}.encode mixes pictures"
-
-
-def _decodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
-    _in_range(model.decode(model.encode(pictures)), len(pictures), model, "decode")
-
-
-def _reconstructs(model: Any, pictures: Tensor, _: Tensor | None) -> None:
-    _in_range(model.reconstruct(pictures), len(pictures), model, "reconstruct")
-
-
-def _discriminates(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
-    probability = model.discriminate(pictures, labels)
-    assert probability.shape == (len(pictures),)
-    assert bool(((probability >= 0) & (probability <= 1)).all()), f"{model.name}.discriminate gives no probability"
-
-
-def _scores(model: Any, pictures: Tensor, _: Tensor | None) -> None:
-    nats = model.log_likelihood(pictures, seed=1)
-    assert nats.shape == (len(pictures),)
-    assert torch.equal(nats, model.log_likelihood(pictures, seed=1)), f"{model.name}.log_likelihood ignores its seed"
-    assert bool(torch.isfinite(model.bits_per_dim(nats)).all())
-
-
-PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
-    "samples": _samples,
-    "encodes": _encodes,
-    "decodes": _decodes,
-    "reconstructs": _reconstructs,
-    "discriminates": _discriminates,
-    "scores": _scores,
-}

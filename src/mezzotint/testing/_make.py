@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -65,3 +65,12 @@ def make_trainer(
 def same_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     """Whether both hold the same names with the same bits."""
     return a.keys() == b.keys() and all(torch.equal(value, b[key]) for key, value in a.items())
+
+
+def refusal(kind: type[Exception], action: Callable[[], object]) -> str:
+    """What `action` says when it is refused with an error of this kind; empty when it is not refused."""
+    try:
+        action()
+    except kind as error:
+        return str(error)
+    return ""

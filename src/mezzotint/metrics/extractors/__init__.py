@@ -1,0 +1,1 @@
+"""Extractors: one file each. They are found by listing this folder."""

@@ -1,0 +1,83 @@
+"""What each capability promises, as checks of a trained model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mezzotint.core.errors import ConfigError
+from mezzotint.engine.model import Model
+from mezzotint.testing._make import refusal
+
+
+def _in_range(pictures: Tensor, n: int, model: Model, what: str) -> None:
+    assert pictures.shape == (n, *model.spec.shape), f"{model.name}.{what} has shape {tuple(pictures.shape)}"
+    assert pictures.dtype == torch.float32, f"{model.name}.{what} gives {pictures.dtype}"
+    assert float(pictures.min()) >= -1, f"{model.name}.{what} goes below -1"
+    assert float(pictures.max()) <= 1, f"{model.name}.{what} goes above 1"
+
+
+def _samples(model: Any, _: Tensor, labels: Tensor | None) -> None:
+    many = model.sample(5, seed=3)
+    _in_range(many, 5, model, "sample")
+    assert torch.equal(many, model.sample(5, seed=3)), f"{model.name}.sample is not a function of the seed"
+    assert not torch.equal(many, model.sample(5, seed=4)), f"{model.name}.sample does not depend on the seed"
+    assert torch.allclose(many[:2], model.sample(2, seed=3), atol=1e-4), f"{model.name}: sample k depends on n"
+    assert model.sample(0).shape == (0, *model.spec.shape), f"{model.name} cannot draw no pictures"
+    assert float(model.latent(500, truncation=0.5).abs().max()) <= 1 + 1e-6, f"{model.name}: truncation cuts nothing"
+    few = None if labels is None else labels[:3]
+    _in_range(model.generate(model.latent(3), few), 3, model, "generate")
+    if model.conditional:
+        other = [model.sample(2, seed=3, labels=torch.full((2,), label)) for label in (0, 1)]
+        assert not torch.equal(*other), f"{model.name} draws the same for every class"
+    for wrong in (0.0, 1.5):
+        said = refusal(ConfigError, partial(model.sample, 2, truncation=wrong))
+        assert said, f"{model.name} accepts truncation {wrong}"
+
+
+def _encodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    latents = model.encode(pictures)
+    assert latents.dim() == 2, f"{model.name}.encode gives no vectors"
+    assert len(latents) == len(pictures)
+    assert torch.allclose(latents[:1], model.encode(pictures[:1]), atol=1e-4), f"{model.name}.encode mixes pictures"
+
+
+def _decodes(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    _in_range(model.decode(model.encode(pictures)), len(pictures), model, "decode")
+
+
+def _reconstructs(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    _in_range(model.reconstruct(pictures), len(pictures), model, "reconstruct")
+
+
+def _discriminates(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
+    probability = model.discriminate(pictures, labels)
+    assert probability.shape == (len(pictures),)
+    assert bool(((probability >= 0) & (probability <= 1)).all()), f"{model.name}.discriminate gives no probability"
+
+
+def _scores(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    nats = model.log_likelihood(pictures, seed=1)
+    assert nats.shape == (len(pictures),)
+    assert torch.equal(nats, model.log_likelihood(pictures, seed=1)), f"{model.name}.log_likelihood ignores its seed"
+    few = model.log_likelihood(pictures[:2], seed=1)
+    assert torch.allclose(nats[:2], few, rtol=1e-4), f"{model.name}.log_likelihood of one picture depends on the others"
+    bits = model.bits_per_dim(nats)
+    assert bool(torch.isfinite(bits).all()), f"{model.name}.bits_per_dim is not finite"
+    rise = (model.bits_per_dim(nats - model.spec.values * math.log(2)) - bits).mean().item()
+    assert abs(rise - 1) < 1e-3, f"{model.name}.bits_per_dim: a bit less likely for each value must be a bit more"
+
+
+PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
+    "samples": _samples,
+    "encodes": _encodes,
+    "decodes": _decodes,
+    "reconstructs": _reconstructs,
+    "discriminates": _discriminates,
+    "scores": _scores,
+}
