@@ -24,7 +24,7 @@ from kill_during_save import KillReport, kill_trial
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
-from mezzotint.tasks.train import prepare
+from mezzotint.tasks.prepare import prepare
 
 SIZE = 16
 FOR_EVER = 10**7

@@ -17,11 +17,11 @@ SMALL = {"latent": 8, "width": 4, "discriminator_width": 4}
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sizes_from_8_to_256(channels: int) -> None:
-    """Shapes only, without arithmetic; that the resolutions fit for every size is tested with them."""
+    """That the resolutions fit for every size is tested with them."""
     for height, width in ((8, 8), (9, 8), (31, 33), (8, 256), (256, 8), (100, 127), (255, 256), (256, 256)):
-        with torch.device("meta"):
+        with torch.no_grad():
             model: Any = build("dcgan", SMALL, PictureSpec(channels, height, width))
-            pictures = model.generator(torch.empty(2, 8))
+            pictures = model.generator(torch.randn(2, 8))
             assert pictures.shape == (2, channels, height, width)
             assert model.discriminator(pictures).shape == (2,)
 

@@ -19,11 +19,10 @@ LIKELIHOODS = ["bernoulli", "gaussian", "logistic"]
 @pytest.mark.parametrize("network", ["conv", "mlp"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sizes_from_8_to_256(channels: int, network: str) -> None:
-    """Shapes only, without arithmetic."""
     for height, width in ((8, 8), (9, 8), (31, 33), (8, 256), (256, 8), (100, 127), (255, 256), (256, 256)):
-        with torch.device("meta"):
+        with torch.no_grad():
             model: Any = build("vae", {**SMALL, "network": network}, PictureSpec(channels, height, width))
-            mean, log_variance = model.encoder(torch.empty(2, channels, height, width))
+            mean, log_variance = model.encoder(torch.zeros(2, channels, height, width))
             assert mean.shape == log_variance.shape == (2, 4)
             assert model.decoder(mean).shape == (2, channels, height, width)
 
@@ -72,9 +71,9 @@ def test_the_bound_is_below_the_likelihood(likelihood: str) -> None:
     """Importance weights give a tighter bound (Burda et al. 2016): the mean over draws of the ELBO stays below it."""
     model: Any = build("vae", {**SMALL, "likelihood": likelihood}, PictureSpec(1, 8, 8), seed=2).eval()
     x = (torch.rand(3, 1, 8, 8) * 255).round() / 127.5 - 1
-    draws = [_weights(model, x, seed) for seed in range(200)]
-    elbo = torch.stack([model.log_likelihood(x, seed=seed) for seed in range(200)]).mean(0)
-    tighter = torch.stack(draws).double().logsumexp(0) - math.log(200)
+    draws = [_weights(model, x, seed) for seed in range(60)]
+    elbo = torch.stack([model.log_likelihood(x, seed=seed) for seed in range(60)]).mean(0)
+    tighter = torch.stack(draws).double().logsumexp(0) - math.log(60)
     assert (elbo <= tighter + 1e-3).all()
     assert (elbo >= tighter - 0.1 * tighter.abs() - 5).all(), "and not far below, with an encoder near the prior"
 

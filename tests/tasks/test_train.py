@@ -193,3 +193,21 @@ def test_curves_without_their_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtra, match="curves"):
         begin(tmp_path / "run", steps=2, tensorboard=True)
+
+
+def test_a_run_whose_checkpoints_are_all_cut_short_is_said_to_be_damaged(tmp_path: Path) -> None:
+    """It was said to have none yet, and to need more training."""
+    run = begin(tmp_path / "run", steps=2)
+    for file in (run.path / "checkpoints").glob("*/tensors.safetensors"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        mz.load(run.path)
+
+
+def test_several_processes_on_a_device_that_cannot_be_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(ConfigError, match="cannot share mps"):
+        begin(tmp_path / "run", steps=2, processes=2, device="mps")
+    assert not (tmp_path / "run").exists()

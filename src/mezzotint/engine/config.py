@@ -22,12 +22,14 @@ class TrainConfig(Config):
     )
     channels_last: bool = option(True, "Keep pictures as [N, H, W, C] in memory, which convolutions like.")
     compile: Literal["off", "on", "auto"] = option(
-        "off", "Compile the networks; auto does when the run is long enough to repay it."
+        "off", "Compile the networks; auto does on a GPU, when the run is long enough to repay it."
     )
     processes: int = option(1, "Processes (or GPUs) that share the batch.", ge=1)
     ema: float = option(0.999, "Decay of the moving average of the weights; 0 turns it off.", ge=0, lt=1)
     ema_every: int = option(8, "Rounds between two updates of the moving average.", ge=1)
-    accumulate: int = option(1, "Parts a batch is cut into to save memory; their gradients are added.", ge=1)
+    accumulate: int = option(
+        1, "Parts a batch is cut into to save memory; their gradients are averaged. Batch norm sees each alone.", ge=1
+    )
     clip_norm: float = option(0.0, "Largest norm of a phase's gradient; 0 does not clip.", ge=0)
     schedule: Literal["constant", "linear", "cosine"] = option("constant", "How the learning rate falls.")
     schedule_steps: int | None = option(None, "Rounds until the schedule ends; empty means `steps`.", ge=1)

@@ -34,6 +34,7 @@ from mezzotint.engine.device import choose_device
 from mezzotint.engine.recipe import Recipe
 from mezzotint.engine.weights import load_model_tensors
 from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._hubcard import hub_card
 
 CONFIG, WEIGHTS, CARD, SAMPLES = FILES = ("config.json", "model.safetensors", "README.md", "samples.png")
 
@@ -194,7 +195,7 @@ def _write(run: Any, folder: Path, license: str | None, tags: Sequence[str], tit
     summary = replace(recipe.summary, source=Path(recipe.summary.source).name)
     write_safetensors(folder / WEIGHTS, run.model.state_dict())
     pictured = _write_samples(run, folder / SAMPLES)
-    atomic.write_text(folder / CARD, _card(run, license, tags, title, pictured))
+    atomic.write_text(folder / CARD, hub_card(run, license, tags, title, pictured))
     atomic.write_json(folder / CONFIG, replace(recipe, summary=summary).to_json())
 
 
@@ -205,53 +206,6 @@ def _write_samples(run: Any, path: Path) -> bool:
         return False
     save_picture(path, preview(run.model, torch.empty(0, *run.recipe.spec.shape), _SHOWN))
     return True
-
-
-def _card(run: Any, license: str | None, tags: Sequence[str], title: str, pictured: bool) -> str:
-    recipe: Recipe = run.recipe
-    model, spec, data = run.model, recipe.spec, recipe.summary
-    words = list(dict.fromkeys(["mezzotint", recipe.name, *tags]))
-    kind = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}[spec.channels]
-    can = capabilities(model)
-    use = {"samples": "pictures = pretrained.model.sample(16, seed=3)  # [16, C, H, W] in [-1, 1]"}
-    rights = f"Licence: {license}." if license else "The licence is not known: ask the author before you use it."
-    lines = [
-        "---",
-        "library_name: mezzotint",
-        f"license: {license or 'unknown'}",
-        *(["pipeline_tag: unconditional-image-generation"] if "samples" in can else []),
-        "tags:",
-        *(f"- {json.dumps(word)}" for word in words),
-        "---",
-        "",
-        f"# {title}",
-        "",
-        *(["![samples](samples.png)", ""] if pictured else []),
-        f"{model.summary} {model.paper}.",
-        "",
-        "## Use it",
-        "",
-        "```python",
-        "from mezzotint.tasks.hub import from_pretrained",
-        "",
-        f'pretrained = from_pretrained("{title}")',
-        *(use[name] for name in can if name in use),
-        "```",
-        "",
-        f"It {', '.join(can)}.",
-        "",
-        "## Trained on",
-        "",
-        f"{data.count:,} {kind} pictures of {spec.height} x {spec.width} pixels, {data.train:,} of them to train"
-        + (f", in {len(spec.classes)} classes." if spec.classes else "."),
-        "All settings are in `config.json`.",
-        "",
-        "## Limits and rights",
-        "",
-        f"{rights} The model knows only what it was trained on, may repeat training pictures, and has their biases.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _read_recipe(path: Path) -> Recipe:

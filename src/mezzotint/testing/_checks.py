@@ -102,7 +102,7 @@ def check_gradients(cls: type[Model]) -> None:
             else:
                 assert not moved, f"{cls.name}: {name} moved in the phase {player.phase.name}, which is not its own"
 
-    trainer._update = watched  # type: ignore[method-assign]
+    trainer._update = watched  # type: ignore[method-assign, assignment]
     _rounds(trainer, max(player.phase.every for player in trainer.players))
 
 

@@ -104,7 +104,7 @@ def _predicted(report: DataReport, model: str, source: str, settings: dict[str, 
     """The report with what a training with the default settings would take."""
     from dataclasses import replace
 
-    from mezzotint.tasks.train import predict, prepare, settle
+    from mezzotint.tasks.prepare import predict, prepare, settle
 
     _, height, width = report.shape
     size = height if height == width else [height, width]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mezzotint.engine.plan import Plan
+    from mezzotint.tasks.prepare import Prepared
     from mezzotint.tasks.run import Run
-    from mezzotint.tasks.train import Prepared
 
 Settings = dict[str, dict[str, Any]]
 ModelArgument = Annotated[
@@ -189,7 +189,7 @@ def _report(voice: Voice, run: Run) -> None:
 def _foretell(voice: Voice, model: str, pictures: str, config: Path | None, settings: Settings) -> None:
     from dataclasses import asdict
 
-    from mezzotint.tasks.train import predict, prepare, settle
+    from mezzotint.tasks.prepare import predict, prepare, settle
 
     with voice.working():
         with voice.progress("Reading pictures") as progress:

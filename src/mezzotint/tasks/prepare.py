@@ -1,0 +1,116 @@
+"""A training settled but not begun: from a person's words to settings, pictures and a fresh model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mezzotint.core.config import merge
+from mezzotint.core.errors import ConfigError, suggest
+from mezzotint.data.open import open_pictures
+from mezzotint.data.types import DataConfig, PictureSet
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import choose_device, keep_freed_memory
+from mezzotint.engine.model import MODELS, Model, PictureSpec, build
+from mezzotint.engine.parallel import check_processes
+from mezzotint.engine.plan import Plan, plan
+from mezzotint.engine.plan import settle as measure
+from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.tasks._settings import read_settings
+
+SECTIONS: dict[str, type] = {"data": DataConfig, "train": TrainConfig}
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that is settled but not begun.
+
+    Attributes:
+        recipe: all settings, resolved; the precision is no longer "auto" once `settle` has run.
+        pictures: the opened set.
+        model: fresh, with its first weights.
+        device: where it will train.
+    """
+
+    recipe: Recipe
+    pictures: PictureSet
+    model: Model
+    device: torch.device
+
+
+def prepare(
+    model: str,
+    source: Any,
+    *,
+    config: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    tell: Tell | None = None,
+) -> Prepared:
+    """Resolve settings, open the pictures and build the model; nothing is written.
+
+    Args:
+        model: a registered name.
+        source: a folder, file or named set; or an array [N, H, W, C] uint8.
+        config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
+            whose settings are taken again.
+        settings: the same sections; they win over the file.
+        progress: called with (done, all) while pictures are decoded.
+        tell: told of the licence of a named set, and of what is about to be downloaded.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        DataError: the pictures cannot be used.
+    """
+    cls = MODELS.get(model)
+    sections = merge(read_settings(Path(config), model) if config else {}, settings or {})
+    for name in sections:
+        if name not in (*SECTIONS, "model"):
+            raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
+    data = DataConfig.build(sections.get("data", {}), "data")
+    train = TrainConfig.build(_sane(sections.get("train", {})), "train")
+    model_config = cls.Config.build(sections.get("model", {}), "model")
+    device = choose_device(train.device)
+    check_processes(train.processes, device)
+    keep_freed_memory()
+    pictures = open_pictures(source, data, progress=progress, notify=tell)
+    classes = pictures.classes if pictures.labels is not None else ()
+    channels, height, width = pictures.shape
+    spec = PictureSpec(channels, height, width, classes)
+    recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
+    built = build(model, model_config.to_json(), spec, train.seed)
+    _check_labels(built, pictures)
+    return Prepared(recipe, pictures, built, device)
+
+
+def _sane(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Minutes alone mean: as many steps as fit."""
+    result = dict(values)
+    if result.get("minutes") is not None and "steps" not in result:
+        result["steps"] = None
+    return result
+
+
+def _check_labels(model: Model, pictures: PictureSet) -> None:
+    if getattr(model, "conditional", False) and pictures.labels is not None and bool((pictures.labels < 0).any()):
+        missing = int((pictures.labels < 0).sum())
+        raise ConfigError(
+            f"A conditional model needs a class for every picture, and {missing} of {pictures.source} have none; "
+            "label them or take them out."
+        )
+
+
+def settle(prepared: Prepared) -> tuple[Prepared, str]:
+    """Settle what is "auto" by measurement; returns the settled training and the reasons in words."""
+    train, why = measure(prepared.model, prepared.pictures, prepared.recipe.train, prepared.device)
+    return replace(prepared, recipe=replace(prepared.recipe, train=train)), why
+
+
+def predict(prepared: Prepared) -> Plan:
+    """What the training will cost; see `mezzotint.engine.plan.plan`."""
+    return plan(prepared.model, prepared.pictures, prepared.recipe.train, prepared.device)
