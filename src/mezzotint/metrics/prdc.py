@@ -40,7 +40,8 @@ def prdc(real: Any, fake: Any, k: int = 5, *, seed: int = 0) -> dict[str, Estima
     the numbers (of two overlapping Gaussians, precision and recall both tend to 1 whatever their distance), and only
     scores at equal numbers can be compared. The width comes from disjoint fifths of both sets, scored apart
     (subsampling, Politis and Romano (1994)): a fifth varies sqrt(5) times as much as the whole. The sets are divided
-    anew four times, and Student's t with 8 degrees of freedom allows for what is not known of the spread.
+    anew four times, and Student's t allows for what is not known of the spread: with 12 degrees of freedom, between the 4
+    of one division and the 16 of four independent ones.
 
     Args:
         real, fake: features [N, D] and [M, D], arrays or tensors.
@@ -73,7 +74,7 @@ def prdc(real: Any, fake: Any, k: int = 5, *, seed: int = 0) -> dict[str, Estima
         words = f"none: needs at least {_GROUPS * (2 * k + 1):,} pictures of each kind"
         return {name: Estimate(value, interval=words) for name, value in zip(NAMES, values, strict=True)}
     spread = np.sqrt(np.mean([_spread(x, y, k, seed, i) for i in range(_DIVISIONS)], axis=0) / _GROUPS)
-    half = t.ppf(0.975, 2 * (_GROUPS - 1)) * spread
+    half = t.ppf(0.975, 3 * (_GROUPS - 1)) * spread
     warnings = (f"{few:,} pictures are few: with fewer than 1,000 the intervals are rough.",) if few < 1000 else ()
     words = "subsampling: disjoint fifths; for the value expected at these numbers of pictures"
     made = {}
