@@ -15,15 +15,16 @@ import argparse
 import io
 from collections.abc import Callable
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from _frechet import frechet
-from _test_sets import SETS, UNSEEN, load
 from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
+from _frechet import frechet
+from _test_sets import SETS, UNSEEN, load
 from mezzotint.core.rng import stream
 from mezzotint.metrics.extractor import EXTRACTORS, Extractor
 
@@ -146,13 +147,14 @@ def measure(extractors: list[Extractor], sets: list[str], count: int, only: list
 
 def grows(values: list[float]) -> bool:
     """Whether each value is larger than the one before."""
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+    return all(a < b for a, b in pairwise(values))
 
 
 def summary(table: Table) -> None:
     """How many rows grow, and how clearly the first level is told from none."""
     print(
-        "\n| extractor | rows that grow | of sets never trained on | smallest damage / none, median |\n|---|---|---|---|"
+        "\n| extractor | rows that grow | of sets never trained on | smallest damage / none, median |\n"
+        "|---|---|---|---|"
     )
     for extractor in dict.fromkeys(key[2] for key in table):
         rows = {key: values for key, values in table.items() if key[2] == extractor}
@@ -170,13 +172,15 @@ def draw(table: Table, path: Path) -> None:
     wide, high, left, top = 120, 80, 90, 40
     width, height = left + wide * len(kinds), top + high * len(sets) + 24
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="11">'
         f'<rect width="{width}" height="{height}" fill="white"/>'
     ]
     for k, (name, colour) in enumerate(COLOURS.items()):
         out.append(f'<text x="{left + 110 * k}" y="14" fill="{colour}">{escape(name)}</text>')
     out.append(
-        f'<text x="{left + 340}" y="14">Fréchet distance, as a share of its largest value; damage grows to the right</text>'
+        f'<text x="{left + 340}" y="14">'
+        "Fréchet distance, as a share of its largest value; damage grows to the right</text>"
     )
     for r, name in enumerate(sets):
         out.append(f'<text x="4" y="{top + high * r + high / 2}">{escape(name)}</text>')
