@@ -5,7 +5,8 @@
 Ten runs of graded quality for each set: a small DCGAN and a small VAE, each after five numbers of steps. Each run draws
 pictures; a judge (`_judges.py`, trained by others on the same kind of pictures) ranks the runs by the Fréchet
 distance of its own features to those of real pictures that no run was trained on; so does each extractor. Two
-intervals of 95 %: over the pictures (both ranks from resampled pictures), and over the choice of the runs (resampled runs, the wider one).
+intervals of 95 %: over the pictures (both ranks from resampled pictures), and over the choice of the runs (resampled
+runs, the wider one).
 """
 
 from __future__ import annotations
