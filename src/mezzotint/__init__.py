@@ -16,6 +16,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mezzotint.core.errors import MezzotintError as MezzotintError
     from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.evaluate import evaluate as evaluate
+    from mezzotint.tasks.evaluation import compare_scores as compare_scores
+    from mezzotint.tasks.evaluation import load_scores as load_scores
     from mezzotint.tasks.hub import from_pretrained as from_pretrained
     from mezzotint.tasks.hub import push_to_hub as push_to_hub
     from mezzotint.tasks.hub import save_pretrained as save_pretrained
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
 _LAZY = {
     "MezzotintError": "mezzotint.core.errors",
     "Run": "mezzotint.tasks.run",
+    "compare_scores": "mezzotint.tasks.evaluation",
+    "evaluate": "mezzotint.tasks.evaluate",
     "from_pretrained": "mezzotint.tasks.hub",
     "load": "mezzotint.tasks.run",
+    "load_scores": "mezzotint.tasks.evaluation",
     "open_pictures": "mezzotint.data.open",
     "push_to_hub": "mezzotint.tasks.hub",
     "resume": "mezzotint.tasks.train",

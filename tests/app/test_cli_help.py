@@ -20,6 +20,7 @@ COMMANDS = (
     ["sample"],
     ["reconstruct"],
     ["export"],
+    ["evaluate"],
     ["data"],
     ["data", "check"],
     ["data", "list"],

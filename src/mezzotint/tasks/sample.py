@@ -26,6 +26,7 @@ from mezzotint.tasks._paths import loop_weights
 
 __all__ = [
     "Labels",
+    "draw",
     "interpolate",
     "loop_weights",
     "model_of",
@@ -84,7 +85,7 @@ def sample_grid(
     _at_least(1, n=n)
     out = Path(out)
     _make_folder(out.parent)
-    pictures = np.concatenate(list(_draw(model_of(run), n, seed, labels, truncation)))
+    pictures = np.concatenate(list(draw(model_of(run), n, seed, labels, truncation)))
     save_picture(out, grid(pictures, columns))
     return out
 
@@ -120,7 +121,7 @@ def sample_files(
     taken = None if overwrite else next((file for file in files if file.exists()), None)
     if taken is not None:
         raise ConfigError(f"{taken} is there already; choose another folder, or pass --overwrite.")
-    chunks = _draw(model_of(run), n, seed, labels, truncation)
+    chunks = draw(model_of(run), n, seed, labels, truncation)
     at = 0
     for chunk in chunks:
         _make_folder(out)  # only now: what was asked for has been found to make sense
@@ -277,7 +278,9 @@ def models_that(capability: str) -> list[str]:
     return [name for name in MODELS.names() if capability in capabilities(MODELS.get(name))]
 
 
-def _draw(model: Any, n: int, seed: int, labels: Labels, truncation: float) -> Iterator[NDArray[np.uint8]]:
+def draw(
+    model: Any, n: int, seed: int = 0, labels: Labels = None, truncation: float = 1.0
+) -> Iterator[NDArray[np.uint8]]:
     """What `model.sample` draws, some at a time and as bytes [k, H, W, C]. Errors come before the first."""
     _require(model, "sample")
     return _pictures(model, model.latent(n, seed, truncation), labels_for(model, n, labels))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.app.cli import data, info, train, use
+from mezzotint.app.cli import data, evaluate, info, train, use
 from mezzotint.app.cli._answer import EXIT_CODES, Group, listen
 from mezzotint.app.cli._common import examples
 
@@ -19,6 +19,7 @@ app = typer.Typer(
         "mezzotint data check photos/ --size 64",
         "mezzotint train dcgan photos/ --size 64 --out runs/a",
         "mezzotint sample runs/a -n 64 --seed 3 -o grid.png",
+        "mezzotint evaluate runs/a",
     )
     + f"\n\n{EXIT_CODES}\n\nMEZZOTINT_DEBUG=1 adds the traceback to every error.",
     # Plain help: rich's panels would cost as much time again as all the rest of `mezzotint --help`.
@@ -47,6 +48,7 @@ def _root(
 
 train.add_to(app)
 use.add_to(app)
+evaluate.add_to(app)
 data.add_to(app)
 info.add_to(app)
 

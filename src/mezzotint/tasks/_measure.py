@@ -1,0 +1,110 @@
+"""Scores of single pictures and of pairs: measured as pictures go by, so that none is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mezzotint.core.rng import stream
+from mezzotint.data.output import to_uint8
+from mezzotint.engine.feed import to_tensor
+from mezzotint.metrics.extractor import Extractor
+from mezzotint.metrics.perceptual import perceptual_distance
+from mezzotint.metrics.pixel import psnr
+from mezzotint.metrics.ssim import ms_ssim, pair_up, ssim
+from mezzotint.tasks._features import to_bytes
+from mezzotint.tasks._metrics import PAIRED
+from mezzotint.tasks._sides import RealSide
+from mezzotint.tasks.reconstruct import fit_channels
+
+_CHUNK = 64
+Values = NDArray[np.float64]
+
+
+class Diversity:
+    """MS-SSIM of disjoint pairs among the first pictures that go by; call it with each chunk [k, C, H, W]."""
+
+    def __init__(self) -> None:
+        self.left = PAIRED
+        self._found: list[Tensor] = []
+
+    def __call__(self, chunk: Tensor) -> None:
+        chunk = chunk[: self.left]
+        self.left -= len(chunk)
+        a, b = pair_up(chunk)
+        self._found += [ms_ssim(x, y) for x, y in zip(a.split(_CHUNK), b.split(_CHUNK), strict=True) if len(x)]
+
+    @property
+    def values(self) -> Values:
+        """[pairs]."""
+        return np.concatenate([np.empty(0), *(x.numpy() for x in self._found)])
+
+
+def real_diversity(real: RealSide, spec: Any, seed: int) -> Values:
+    """The same of the real pictures, in random order, since those of one class often lie side by side."""
+    rows = stream(seed, "evaluate", "pairs").permutation(real.rows)[:PAIRED]
+    found = Diversity()
+    for chunk in real.chunks(rows, spec):
+        found(chunk)
+    return found.values
+
+
+def paired_rows(real: RealSide, seed: int) -> NDArray[np.int64]:
+    """The pictures that reconstructions and the likelihood are measured on."""
+    if len(real.rows) <= PAIRED:
+        return real.rows
+    return np.sort(stream(seed, "evaluate", "paired").permutation(real.rows)[:PAIRED])
+
+
+@torch.no_grad()
+def reconstructed(
+    model: Any,
+    real: RealSide,
+    rows: NDArray[np.int64],
+    wanted: set[str],
+    extractor: Extractor,
+    moved: Callable[[int], None],
+) -> dict[str, Values]:
+    """PSNR, SSIM, MS-SSIM and perceptual distance of pictures [N] and what the model gives back of them, as bytes."""
+    found: dict[str, list[Tensor]] = {name: [] for name in wanted}
+    for seen, original in _batches(model, real, rows):
+        again = to_bytes(to_uint8(model.reconstruct(seen).float().cpu().numpy()))
+        for name, values in _compared(original, again, wanted, extractor):
+            found[name].append(values)
+        moved(len(original))
+    return {name: torch.cat(values).numpy() for name, values in found.items()}
+
+
+@torch.no_grad()
+def log_likelihoods(
+    model: Any, real: RealSide, rows: NDArray[np.int64], seed: int, moved: Callable[[int], None]
+) -> Values:
+    """Nats [N], by the model's own `log_likelihood`."""
+    found = []
+    for seen, original in _batches(model, real, rows):
+        found.append(model.log_likelihood(seen, seed=seed).double().cpu())
+        moved(len(original))
+    return torch.cat(found).numpy()
+
+
+def _batches(model: Any, real: RealSide, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the model takes, floats on its device, beside the bytes of the same pictures."""
+    for start in range(0, len(rows), _CHUNK):
+        packed = fit_channels(real.pictures.pictures[rows[start : start + _CHUNK]], model.spec)
+        yield to_tensor(np.ascontiguousarray(packed), model.device), to_bytes(packed)
+
+
+def _compared(a: Tensor, b: Tensor, wanted: set[str], extractor: Extractor) -> Iterator[tuple[str, Tensor]]:
+    if "psnr" in wanted:
+        yield "psnr", psnr(a, b, 255)
+    if "ssim" in wanted:
+        yield "ssim", ssim(a, b)
+    if "ms-ssim" in wanted:
+        yield "ms-ssim", ms_ssim(a, b)
+    if "perceptual" in wanted:
+        yield "perceptual", perceptual_distance(extractor(a).maps, extractor(b).maps)

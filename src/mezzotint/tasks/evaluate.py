@@ -1,0 +1,329 @@
+"""Scores of a trained model, or of a set of generated pictures, against real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.core.errors import CapabilityError, ConfigError, DataError, suggest
+from mezzotint.core.rng import stream
+from mezzotint.data.types import PictureSet
+from mezzotint.engine.capabilities import capabilities
+from mezzotint.metrics.extractor import EXTRACTORS, Extractor
+from mezzotint.metrics.score import Contract, Score, versions
+from mezzotint.metrics.ssim import SMALLEST
+from mezzotint.tasks import _features, _measure, _sides
+from mezzotint.tasks._labels import is_conditional
+from mezzotint.tasks._metrics import METRICS, Found, Gathered
+from mezzotint.tasks.evaluation import Evaluation, compare_scores, load_scores
+from mezzotint.tasks.extractors import open_extractor
+from mezzotint.tasks.sample import models_that
+
+__all__ = ["METRICS", "Evaluation", "compare_scores", "default_extractor", "evaluate", "load_scores"]
+
+MOST = 50_000
+"""Pictures of each kind that are used when no number is given, at most."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is scored, before anything is computed."""
+
+    model: Any | None
+    made: PictureSet | None
+    made_rows: NDArray[np.int64] | None
+    real: _sides.RealSide
+    extractor: Extractor
+    n_fake: int
+    seed: int
+
+    @property
+    def spec(self) -> Any:
+        """The shape of the model's pictures; None where there is no model."""
+        return None if self.model is None else self.model.spec
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """(H, W, C) as they are scored."""
+        channels, height, width = self.real.pictures.shape if self.spec is None else self.spec.shape
+        return height, width, channels
+
+    @property
+    def can(self) -> list[str]:
+        """Capabilities of the model."""
+        return [] if self.model is None else capabilities(self.model)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether generated pictures have classes that the real ones have too."""
+        known = self.real.pictures
+        if self.model is not None:
+            alike = set(known.classes) <= set(self.model.spec.classes)
+            return is_conditional(self.model) and known.labels is not None and alike
+        return self.made is not None and self.made.labels is not None and self.made.classes == known.classes
+
+
+# What a score may need -> a sentence that says why it is not there, or None.
+_NEEDS: dict[str, Callable[[_Case], str | None]] = {
+    "fakes": lambda c: None if c.made is not None or "samples" in c.can else _lacks(c, "samples"),
+    "reconstructs": lambda c: None if "reconstructs" in c.can else _lacks(c, "reconstructs"),
+    "scores": lambda c: None if "scores" in c.can else _lacks(c, "scores"),
+    "logits": lambda c: None if _probe(c).logits is not None else f"the extractor {c.extractor.name} names no classes",
+    "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
+    "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
+    "window": lambda c: None if min(c.size[:2]) >= SMALLEST else f"pictures are smaller than {SMALLEST} pixels",
+    "training pictures": lambda c: (
+        None if c.real.train is not None else "it needs the run's own training pictures beside held-out ones"
+    ),
+}
+
+
+def evaluate(
+    what: Any,
+    data: Any = None,
+    metrics: str | Sequence[str] | None = None,
+    *,
+    split: str | None = None,
+    n: int | None = None,
+    extractor: str | Extractor | None = None,
+    seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    weights: Path | None = None,
+    allow_download: bool = False,
+    notify: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
+) -> Evaluation:
+    """Score a model, or generated pictures, against real ones.
+
+    One pass over the pictures serves all scores: features go into one float32 array, pictures are not kept. Features of
+    real pictures are cached by content, so that the second evaluation against the same pictures reads none of them.
+
+    Args:
+        what: an opened run (or what `from_pretrained` gives); or generated pictures: whatever `open_pictures` takes.
+        data: real pictures; for a run its own when left out. Pictures against pictures need it.
+        metrics: names of `METRICS`, also as one text with commas; when left out, all that model, data and extractor
+            allow.
+        split: part of the real pictures: train, validation, test or all. When left out, test, or else validation; a set
+            that is not the run's own and brings no parts is used whole.
+        n: pictures of each kind; when left out all real ones, at most 50,000, and as many generated ones.
+        extractor: its name, or an open one; our own small one when left out.
+        seed: of latents, classes and every choice.
+        size: for pictures against pictures, height and width that both are brought to; that of the generated ones when
+            left out.
+        weights: folder with the extractor's file, where it has one.
+        allow_download: whether that file may be fetched.
+        notify: told of downloads and licences.
+        progress: called with (done, all), in pictures and scores.
+        cache_dir: where features are kept.
+
+    Returns:
+        The scores; `.save(path)` keeps them.
+
+    Raises:
+        ConfigError: a name is unknown, n is below 2, or only training pictures are left.
+        CapabilityError: the model cannot do what a named score needs.
+        DataError: pictures or classes that a named score needs are missing, or there are too few.
+
+    Example:
+        >>> import mezzotint as mz, tempfile
+        >>> run = mz.train("vae", "digits", steps=2, out=tempfile.mkdtemp() + "/a", quiet=True)
+        >>> found = evaluate(run, metrics="kid,psnr", n=100, extractor="pixels")
+        >>> [score.name for score in found]
+        ['KID (pixels)', 'PSNR of reconstructions']
+    """
+    asked = _asked(metrics)
+    if n is not None and n < 2:
+        raise ConfigError(f"-n is at least 2 pictures of each kind; got {n}.")
+    if extractor is None or isinstance(extractor, str):
+        extractor = open_extractor(
+            extractor or default_extractor(),
+            folder=weights,
+            allow_download=allow_download,
+            notify=notify,
+            cache_dir=cache_dir,
+        )
+    case = _case(what, data, split, n, seed, size, extractor)
+    chosen, skipped = _allowed(case, asked)
+    done = _Counter(progress, case, chosen)
+    gathered = _gather(case, chosen, done, cache_dir)
+    scores: list[Score] = []
+    for name in chosen:
+        scores += [_score(case, found) for found in METRICS[name].compute(gathered)]
+        done(1)
+    of = str(getattr(what, "path", what)) if case.model is not None else _source(case.made)
+    return Evaluation(of, getattr(what, "step", None), tuple(scores), skipped, case.real.notes)
+
+
+def default_extractor() -> str:
+    """The extractor that is taken when none is named."""
+    return "mezzotint-1" if "mezzotint-1" in EXTRACTORS else "random"
+
+
+def _asked(metrics: str | Sequence[str] | None) -> list[str] | None:
+    if metrics is None:
+        return None
+    names = [word.strip() for word in (metrics.split(",") if isinstance(metrics, str) else metrics)]
+    for name in names:
+        if name not in METRICS:
+            raise ConfigError(f'There is no score "{name}"; {suggest(name, METRICS)}')
+    return list(dict.fromkeys(names))
+
+
+def _case(
+    what: Any,
+    data: Any,
+    split: str | None,
+    n: int | None,
+    seed: int,
+    size: int | tuple[int, int] | None,
+    extractor: Extractor,
+) -> _Case:
+    most = MOST if n is None else n
+    if hasattr(what, "recipe") and hasattr(what, "model"):
+        if size is not None:
+            raise ConfigError("A model is scored at its own size; leave --size out.")
+        real = _sides.real_for_run(what, data, split, most, seed)
+        return _Case(what.model, None, None, real, extractor, len(real.rows) if n is None else n, seed)
+    if data is None:
+        raise ConfigError("Generated pictures need real ones to be scored against; name them with --data.")
+    made, real = _sides.both_sets(what, data, split, most, seed, size)
+    rows = _sides.fake_rows(made, most, seed)
+    return _Case(None, made, rows, real, extractor, len(rows), seed)
+
+
+def _allowed(case: _Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
+    """The scores that can be had, and why the others cannot.
+
+    Raises:
+        CapabilityError, DataError: one that was asked for cannot be had.
+    """
+    skipped = {}
+    for name in METRICS if asked is None else asked:
+        why = next(filter(None, (_NEEDS[need](case) for need in METRICS[name].needs)), None)
+        if why is not None:
+            skipped[name] = why
+    if asked is None:
+        return [name for name in METRICS if name not in skipped], skipped
+    for name, why in skipped.items():
+        lacking = {"fakes", "reconstructs", "scores"} & set(METRICS[name].needs)
+        error = CapabilityError if lacking and "does not" in why else DataError
+        raise error(f'"{name}" cannot be had: {why}.')
+    return asked, {}
+
+
+def _lacks(case: _Case, capability: str) -> str:
+    if case.model is None:
+        return f"it needs a model that {capability}, and these are only pictures"
+    others = ", ".join(models_that(capability)) or "none yet"
+    return f"it needs a model that {capability}, and {case.model.name} does not (these do: {others})"
+
+
+def _probe(case: _Case) -> Any:
+    return case.extractor(next(case.real.chunks(case.real.rows[:1], case.spec)))
+
+
+class _Counter:
+    """Counts pictures and scores together, for one bar."""
+
+    def __init__(self, progress: Progress | None, case: _Case, chosen: Iterable[str]) -> None:
+        needs = {need for name in chosen for need in METRICS[name].needs}
+        paired = len(_measure.paired_rows(case.real, case.seed))
+        self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
+        self.total += paired * (("reconstructs" in needs) + ("scores" in needs))
+        if "training pictures" in needs:
+            self.total += len(_training(case))
+        self.done, self._progress = 0, progress
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        if self._progress is not None:
+            self._progress(self.done, self.total)
+
+
+def _gather(case: _Case, chosen: list[str], done: _Counter, cache_dir: Path | None) -> Gathered:
+    """Everything the chosen scores are computed from, in one pass over each kind of pictures."""
+    needs = {need for name in chosen for need in METRICS[name].needs}
+    real = fake = train = None
+    measured: dict[str, NDArray[np.float64]] = {}
+    if "fakes" in needs:
+        real = _real_features(case, case.real.rows, done, cache_dir)
+        diversity = _measure.Diversity() if "diversity" in chosen else None
+        fake = _fake_features(case, done, diversity)
+        if diversity is not None:
+            measured["diversity"] = diversity.values
+            measured["real diversity"] = _measure.real_diversity(case.real, case.spec, case.seed)
+    if "training pictures" in needs:
+        train = _real_features(case, _training(case), done, cache_dir)
+    rows = _measure.paired_rows(case.real, case.seed)
+    wanted = {name for name in chosen if "reconstructs" in METRICS[name].needs}
+    if wanted:
+        measured |= _measure.reconstructed(case.model, case.real, rows, wanted, case.extractor, done)
+    if "scores" in needs:
+        measured["likelihood"] = _measure.log_likelihoods(case.model, case.real, rows, case.seed, done)
+    n_real = len(case.real.rows)
+    return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake)
+
+
+def _real_features(case: _Case, rows: NDArray[np.int64], done: _Counter, cache: Path | None) -> _features.Features:
+    found = _features.of_set(
+        case.real.pictures, rows, lambda some: case.real.chunks(some, case.spec), case.extractor, done, cache
+    )
+    if case.model is None or found.labels is None or not case.has_classes:
+        return found
+    # In the model's numbering.
+    numbers = np.array([case.model.spec.classes.index(name) for name in case.real.pictures.classes] + [-1], np.int64)
+    return replace(found, labels=numbers[found.labels])
+
+
+def _fake_features(case: _Case, done: _Counter, watch: Callable[[Any], None] | None) -> _features.Features:
+    if case.model is not None:
+        labels = _sides.fake_labels(case.model, case.real, case.n_fake, case.seed)
+        chunks = _sides.drawn(case.model, case.n_fake, case.seed, labels)
+        found = _features.extract(chunks, case.n_fake, case.extractor, done, watch)
+        return found if labels is None else replace(found, labels=labels.numpy())
+    assert case.made is not None
+    assert case.made_rows is not None
+    pictures = _sides.RealSide(case.made, "all", case.made_rows, None)
+    found = _features.extract(pictures.chunks(case.made_rows), case.n_fake, case.extractor, done, watch)
+    return replace(found, labels=None if case.made.labels is None else case.made.labels[case.made_rows])
+
+
+def _training(case: _Case) -> NDArray[np.int64]:
+    """The training pictures that samples are compared with: all, or 50,000 drawn by the seed."""
+    assert case.real.train is not None
+    rows = case.real.train
+    if len(rows) <= MOST:
+        return rows
+    return np.sort(stream(case.seed, "evaluate", "train").permutation(rows)[:MOST])
+
+
+def _score(case: _Case, found: Found) -> Score:
+    extractor = case.extractor
+    by = (extractor.name, extractor.digest, extractor.resizer) if found.of_features else ("none", "", "none")
+    contract = Contract(
+        metric=found.metric,
+        extractor=by[0],
+        extractor_digest=by[1],
+        resizer=by[2],
+        n_real=found.n_real,
+        n_fake=found.n_fake,
+        split=case.real.split,
+        seed=case.seed,
+        size=case.size,
+        real=case.real.pictures.fingerprint,
+        versions=versions(),
+    )
+    made = Score.of(found.title, found.estimate, contract, found.better, found.unit)
+    return replace(made, warnings=(*made.warnings, *case.real.notes))
+
+
+def _source(made: PictureSet | None) -> str:
+    return "" if made is None else made.source
