@@ -36,7 +36,7 @@ class Part:
         name: what it is called.
         licence: why the weights may be shipped.
         source: who made it.
-        share: how many of every 64 pictures come from it.
+        share: how many of every 32 pictures come from it.
         flips: whether a mirrored picture is as likely as the picture itself.
         pictures: [N, C, 36, 36] uint8, C 1 or 3.
         labels: [N] from 0.
@@ -70,7 +70,7 @@ def _fashion(data: Path, seed: int, most: int) -> Part:
     assert arrays.labels is not None
     rows = arrays.fixed_splits["train"][:most]
     return Part(
-        *("fashion-mnist (train)", "MIT, (c) 2017 Zalando SE", "Xiao, Rasul and Vollgraf 2017", 16, True),
+        *("fashion-mnist (train)", "MIT, (c) 2017 Zalando SE", "Xiao, Rasul and Vollgraf 2017", 8, True),
         _whole(arrays.pictures[rows]),
         torch.from_numpy(arrays.labels[rows]),
     )
@@ -80,7 +80,7 @@ def _digits(data: Path, seed: int, most: int) -> Part:
     arrays = load_named("digits")
     assert arrays.labels is not None
     return Part(
-        *("digits", "CC BY 4.0", "Alpaydin and Kaynak 1998, UCI, as in scikit-learn", 4, False),
+        *("digits", "CC BY 4.0", "Alpaydin and Kaynak 1998, UCI, as in scikit-learn", 2, False),
         _whole(arrays.pictures[:most]),
         torch.from_numpy(arrays.labels[:most]),
     )
@@ -93,7 +93,7 @@ def _shapes(data: Path, seed: int, most: int) -> Part:
         pictures.append(render(factors, 32, domain))
         labels.append(factors[:, 0] + 6 * k)
     return Part(
-        *("shapes", "same as this package", "drawn by this package", 9, False),
+        *("shapes", "same as this package", "drawn by this package", 5, False),
         _whole(np.concatenate(pictures)),
         torch.from_numpy(np.concatenate(labels)),
     )
@@ -103,7 +103,7 @@ def _pneumonia(data: Path, seed: int, most: int) -> Part:
     with np.load(data / "pneumoniamnist" / "pneumoniamnist.npz") as arrays:
         pictures, labels = arrays["train_images"][:most], arrays["train_labels"][:most].ravel()
     return Part(
-        *("pneumoniamnist (train)", "CC BY 4.0", "Yang et al. 2023, MedMNIST v2; Kermany et al. 2018", 4, False),
+        *("pneumoniamnist (train)", "CC BY 4.0", "Yang et al. 2023, MedMNIST v2; Kermany et al. 2018", 2, False),
         _whole(pictures[..., None]),
         torch.from_numpy(labels.astype(np.int64)),
     )
@@ -122,7 +122,7 @@ def _omniglot(data: Path, seed: int, most: int) -> Part:
                 pictures.append(np.asarray(thin.filter(ImageFilter.MinFilter(width))))
                 labels.append(label)
     return Part(
-        *("omniglot, small set 1", "MIT, (c) 2015 Brenden Lake", "Lake, Salakhutdinov and Tenenbaum 2015", 10, False),
+        *("omniglot, small set 1", "MIT, (c) 2015 Brenden Lake", "Lake, Salakhutdinov and Tenenbaum 2015", 5, False),
         _whole(255 - np.stack(pictures)[..., None]),
         torch.tensor(labels),
     )
@@ -139,7 +139,7 @@ def _clothing(data: Path, seed: int, most: int) -> Part:
             pictures.append(_cut(image, side, random))
             labels.append(label)
     return Part(
-        *("clothing, subset", "CC0 1.0", "A. Grigorev, clothing-dataset-small", 8, True),
+        *("clothing, subset", "CC0 1.0", "A. Grigorev, clothing-dataset-small", 4, True),
         _channels_first(np.stack(pictures)),
         torch.tensor(labels),
     )
@@ -160,7 +160,7 @@ def _photographs(images: list[Image.Image], each: int, seed: int, name: str) -> 
 def _kodak(data: Path, seed: int, most: int) -> Part:
     images = [image for _, image in _zip_pictures(data / "kodak-subset" / "kodak_5.zip", most)]
     return Part(
-        *("kodak, 5 photographs", "released for unrestricted usage", "Eastman Kodak, Photo CD PCD0992", 6, True),
+        *("kodak, 5 photographs", "released for unrestricted usage", "Eastman Kodak, Photo CD PCD0992", 3, True),
         *_photographs(images, min(1500, most), seed, "kodak"),
     )
 
@@ -170,7 +170,7 @@ def _sklearn_photos(data: Path, seed: int, most: int) -> Part:
 
     images = [Image.fromarray(array) for array in load_sample_images().images]
     return Part(
-        *("scikit-learn sample photographs", "CC BY 2.0", "D. Büchele (china.jpg), Vultilion (flower.jpg)", 2, True),
+        *("scikit-learn sample photographs", "CC BY 2.0", "D. Büchele (china.jpg), Vultilion (flower.jpg)", 1, True),
         *_photographs(images, min(1500, most), seed, "sklearn"),
     )
 
@@ -179,7 +179,7 @@ def _bunny(data: Path, seed: int, most: int) -> Part:
     images = [image for _, image in _zip_pictures(data / "video-bunny" / "bunny_frames_128x72.zip", most)]
     pictures, _ = _photographs(images, min(40, most), seed, "bunny")
     return Part(
-        *("Big Buck Bunny, 77 frames", "CC BY 3.0", "(c) 2008 Blender Foundation, peach.blender.org", 2, True),
+        *("Big Buck Bunny, 77 frames", "CC BY 3.0", "(c) 2008 Blender Foundation, peach.blender.org", 1, True),
         pictures,
         torch.zeros(len(pictures), dtype=torch.int64),
     )
@@ -188,7 +188,7 @@ def _bunny(data: Path, seed: int, most: int) -> Part:
 def _leaves(data: Path, seed: int, most: int) -> Part:
     pictures = np.stack(list(_dead_leaves(min(4000, most), seed)))
     return Part(
-        *("leaves", "same as this package", "drawn by this script: the dead leaves model, Lee et al. 2001", 3, True),
+        *("leaves", "same as this package", "drawn by this script: the dead leaves model, Lee et al. 2001", 1, True),
         _channels_first(pictures),
         torch.zeros(len(pictures), dtype=torch.int64),
     )

@@ -142,9 +142,9 @@ def shapes() -> dict[str, tuple[int, ...]]:
         return conv.outputs
 
     width = 3
-    for step in STEM:
-        if isinstance(step, Conv):
-            width = add(step.name, step, width)
+    for conv in STEM:
+        if isinstance(conv, Conv):
+            width = add(conv.name, conv, width)
     for block, branches in BLOCKS.items():
         total = 0
         for branch in branches:
@@ -153,7 +153,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
                 if isinstance(step, Conv):
                     now = add(f"{block}.{step.name}", step, now)
                 elif isinstance(step, tuple):
-                    now = sum([add(f"{block}.{conv.name}", conv, now) for conv in step])
+                    now = sum([add(f"{block}.{each.name}", each, now) for each in step])
             total += now
         width = total
     return result
