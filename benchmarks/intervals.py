@@ -1,7 +1,7 @@
 """Do the 95 % intervals of the scores hold what they promise?
 
-For each score, sets of features are drawn again and again, and it is counted how often the interval holds the value it is
-for: that of ever larger samples, known in closed form, from very many, or, for real pictures drawn with replacement,
+For each score, sets of features are drawn again and again, and it is counted how often the interval holds the value it
+is for: that of ever larger samples, known in closed form, from very many, or, for real pictures drawn with replacement,
 from all of them; for precision, recall, density and coverage, which have no such value, the mean of other sets of the
 same size. It should be 90 to 99 times in a hundred. Equal distributions are the edge of what is possible, since no
 distance is below zero: there, and where a distance is smaller than half its interval, it may be more.
