@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mezzotint.core.errors import ConfigError, TrainingError
-from mezzotint.engine.callbacks import JsonLog, Saver, TimeBudget, Validation
+from mezzotint.engine.callbacks import JsonLog, Saver, TimeBudget
 from mezzotint.engine.checkpoint import CheckpointStore
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device
@@ -21,6 +21,7 @@ from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.model import MODELS
 from mezzotint.engine.optim import lr_factor
 from mezzotint.engine.plan import plan, settle
+from mezzotint.engine.validation import Validation
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, tiny_model
 
 
@@ -108,7 +109,7 @@ def test_early_stop_and_best(tmp_path: Path) -> None:
     trainer.run()
     assert trainer.step == 8
     assert store.load("best").step == 4
-    assert validation.state() == {"best": 2.0, "waited": 2}
+    assert validation.state() == {"best": 2.0, "waited": 2, "by": "loss"}
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:

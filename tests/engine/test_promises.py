@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from mezzotint.core.config import Config
 from mezzotint.engine import plan
-from mezzotint.engine.callbacks import JsonLog, Validation
+from mezzotint.engine.callbacks import JsonLog
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS, Model, Paper, PictureSpec
 from mezzotint.engine.optim import lr_factor
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
+from mezzotint.engine.validation import Validation
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, spec_of, tiny_model
 
 

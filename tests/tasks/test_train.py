@@ -162,7 +162,7 @@ def test_a_best_validation_long_ago_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[float], options: dict[str, Any], said: str | None
 ) -> None:
     coming = iter(losses)
-    monkeypatch.setattr("mezzotint.engine.callbacks.Validation.measure", lambda self, trainer: next(coming))
+    monkeypatch.setattr("mezzotint.engine.validation.Validation.measure", lambda self, trainer: next(coming))
     told: list[str] = []
     run = begin(tmp_path / "run", steps=len(losses), tell=told.append, **{"validate_every": 1, **options})
     found = [sentence for sentence in told if "brought nothing better" in sentence]

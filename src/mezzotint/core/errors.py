@@ -56,6 +56,10 @@ class TrainingError(MezzotintError):
     exit_code = 6
 
 
+class NotFinite(TrainingError):
+    """A number of training became infinite or not a number; nothing was updated or saved with it."""
+
+
 class MissingExtra(MezzotintError):
     """An optional dependency is needed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mezzotint.core.errors import MezzotintError
     from mezzotint.engine.loop import Trainer
 
 
@@ -22,6 +23,9 @@ class Callback:
 
     def on_finish(self, trainer: Trainer) -> None:
         """After the last round, when training ended as it should."""
+
+    def on_error(self, trainer: Trainer, error: MezzotintError) -> None:
+        """When training cannot go on; the error goes on its way afterwards."""
 
     def on_close(self, trainer: Trainer) -> None:
         """At the very end, also after an error: give back files and signal handlers."""

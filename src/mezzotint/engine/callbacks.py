@@ -1,8 +1,7 @@
-"""The callbacks that come with the house: saving, stopping, logging, previews, validation."""
+"""The callbacks that come with the house: saving, stopping, logging, previews."""
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -13,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mezzotint.core import atomic
-from mezzotint.core.errors import MissingExtra, TrainingError
+from mezzotint.core.errors import MissingExtra, NotFinite
 from mezzotint.data.output import grid, save_picture, to_uint8
+from mezzotint.engine._lines import append, cut_after
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.checkpoint import CheckpointStore
-from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import Model
-from mezzotint.engine.phase import Turn
 
 if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
@@ -60,7 +57,7 @@ class Saver(Callback):
             tensors = trainer.tensors()
             for name, value in tensors.items():
                 if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                    raise TrainingError(
+                    raise NotFinite(
                         f'"{name}" is no longer finite in step {trainer.step}, so this step was not saved; the last '
                         "checkpoint is sound. Resume it with a lower learning rate or --set train.clip_norm=1."
                     )
@@ -117,10 +114,7 @@ class JsonLog(Callback):
         self._mark = (0, 0.0)
 
     def on_start(self, trainer: Trainer) -> None:
-        if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-            kept = [line for line in lines if _step(line) <= trainer.step]
-            atomic.write_text(self.path, "".join(f"{line}\n" for line in kept))
+        cut_after(self.path, trainer.step)
         self._mark = (trainer.step, trainer.seconds)
 
     def on_round(self, trainer: Trainer) -> None:
@@ -134,9 +128,7 @@ class JsonLog(Callback):
     def write(self, trainer: Trainer, values: dict[str, float]) -> None:
         """Append one line."""
         clean = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        line = {"step": trainer.step, "seconds": round(trainer.seconds, 3), **clean}
-        with atomic.explained(self.path), self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line, allow_nan=False) + "\n")
+        append(self.path, {"step": trainer.step, "seconds": round(trainer.seconds, 3), **clean})
 
 
 class TensorBoard(Callback):
@@ -204,66 +196,3 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
         pairs = torch.stack([held_out, can.reconstruct(held_out)], 1).flatten(0, 1)
         return grid(to_uint8(pairs.cpu().numpy()))
     return None
-
-
-class Validation(Callback):
-    """Measures the model's own validation loss on held-out pictures, keeps the best round, and stops when it is done.
-
-    Args:
-        saver: keeps the best round; None only measures.
-        every: rounds between two measurements.
-        patience: stop after this many measurements in a row without a new best; 0 never does.
-        limit: at most so many held-out pictures.
-    """
-
-    def __init__(self, saver: Saver | None, every: int, patience: int, limit: int = 1024) -> None:
-        self.saver, self.every, self.patience, self.limit = saver, every, patience, limit
-        self.best = math.inf
-        self.waited = 0
-
-    def on_round(self, trainer: Trainer) -> None:
-        if not self.every or trainer.step % self.every:
-            return
-        loss = self.measure(trainer)
-        if loss is None:
-            return
-        trainer.losses["validation/loss"] = torch.tensor(loss)
-        if loss < self.best:
-            self.best, self.waited = loss, 0
-            if self.saver is not None:
-                self.saver.save(trainer, again=True, best=True)
-        else:
-            self.waited += 1
-            if self.patience and self.waited >= self.patience:
-                trainer.stop_reason = f"{self.waited} validations in a row brought nothing better"
-
-    def measure(self, trainer: Trainer) -> float | None:
-        """The validation loss now, or None when the model has none or nothing is held out."""
-        if not len(trainer.pictures.splits["validation"]):
-            return None
-        count = min(len(trainer.pictures.splits["validation"]), self.limit)
-        size, total = trainer.config.batch_size, 0.0
-        with trainer.using() as model:
-            draw = Draw(trainer.config.seed, ("validation",), trainer.device)
-            for start in range(0, count, size):  # a batch at a time, which is what memory was planned for
-                pictures, labels = trainer.held_out(min(size, count - start), start)
-                loss = model.validation_loss(Turn(pictures, labels, draw, trainer.step))
-                if loss is None:
-                    return None
-                total += loss.item() * len(pictures)
-        return total / count
-
-    def state(self) -> dict[str, Any]:
-        return {"best": self.best if math.isfinite(self.best) else None, "waited": self.waited}
-
-    def load(self, state: dict[str, Any]) -> None:
-        best = state.get("best")
-        self.best = math.inf if best is None else best
-        self.waited = state.get("waited", 0)
-
-
-def _step(line: str) -> float:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf

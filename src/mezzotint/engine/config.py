@@ -8,6 +8,8 @@ from pydantic import model_validator
 
 from mezzotint.core.config import Config, option
 
+BestBy = Literal["auto", "loss", "frechet", "kid"]
+
 
 class TrainConfig(Config):
     """Settings of the training loop."""
@@ -40,8 +42,16 @@ class TrainConfig(Config):
     preview_every: int = option(250, "Rounds between preview pictures; 0 draws none.", ge=0)
     preview_count: int = option(64, "Pictures in a preview.", ge=1, le=1024)
     log_every: int = option(20, "Rounds between lines of the log.", ge=1)
-    validate_every: int = option(250, "Rounds between validations, for models that have one; 0 never.", ge=0)
+    validate_every: int = option(250, "Rounds between validations; 0 never.", ge=0)
+    best_by: BestBy = option(
+        "auto",
+        "What the best checkpoint and patience go by: the model's own loss on held-out pictures, or a quick Fréchet or "
+        "kernel distance of generated to held-out pictures; auto takes the loss where there is one, else kid.",
+    )
     patience: int = option(0, "Stop when this many validations in a row bring nothing better; 0 never.", ge=0)
+    diagnose_every: int | None = option(
+        None, "Rounds between two diagnoses; 0 never; empty as often as takes 3 % of the time.", ge=0
+    )
     tensorboard: bool = option(False, "Also write TensorBoard curves (extra: curves).")
 
     @model_validator(mode="after")

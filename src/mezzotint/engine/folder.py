@@ -18,6 +18,7 @@ class RunFolder:
     ```
     config.json    what was asked for, resolved            README.md   the model card
     log.jsonl      losses and rates                        pictures/   previews
+    diagnosis.jsonl  what was measured, and what is wrong
     checkpoints/   weights and everything training needs   samples.png what the model makes
     ```
 
@@ -31,6 +32,7 @@ class RunFolder:
         self.config = path / "config.json"
         self.card = path / "README.md"
         self.log = path / "log.jsonl"
+        self.diagnosis = path / "diagnosis.jsonl"
         self.pictures = path / "pictures"
         self.samples = path / "samples.png"
         self.store = CheckpointStore(path / "checkpoints", keep)

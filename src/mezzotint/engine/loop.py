@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mezzotint.core import rng
-from mezzotint.core.errors import CheckpointError, TrainingError
+from mezzotint.core.errors import CheckpointError, MezzotintError, NotFinite
 from mezzotint.data.batches import Batches
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
@@ -95,18 +95,26 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_start(self)
                 closing.callback(callback.on_close, self)
-            started, before = time.perf_counter(), self.seconds
-            while not self.done:
-                self.round()
-                self.seconds = before + time.perf_counter() - started
+            try:
+                self._rounds()
+            except MezzotintError as error:
                 for callback in self.callbacks:
-                    callback.on_round(self)
-                if self.parallel.world > 1 and self.parallel.agree(self.stop_reason is not None):
-                    self.stop_reason = self.stop_reason or "another process stopped"
+                    callback.on_error(self, error)
+                raise
             with self.using() as model:
                 model.finish(self.held_out)
             for callback in self.callbacks:
                 callback.on_finish(self)
+
+    def _rounds(self) -> None:
+        started, before = time.perf_counter(), self.seconds
+        while not self.done:
+            self.round()
+            self.seconds = before + time.perf_counter() - started
+            for callback in self.callbacks:
+                callback.on_round(self)
+            if self.parallel.world > 1 and self.parallel.agree(self.stop_reason is not None):
+                self.stop_reason = self.stop_reason or "another process stopped"
 
     @property
     def done(self) -> bool:
@@ -163,7 +171,7 @@ class Trainer:
         gradients = [p.grad for p in player.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):
-            raise TrainingError(
+            raise NotFinite(
                 f'The gradient of phase "{player.phase.name}" is not finite in step {self.step}; nothing was updated. '
                 "A lower learning rate or --precision fp32 usually helps."
             )
@@ -221,7 +229,7 @@ class Trainer:
 
     def _refuse(self, phase: Phase, terms: Terms) -> None:
         bad = [name for name, value in terms.items() if not math.isfinite(value.item())] or ["their sum"]
-        raise TrainingError(
+        raise NotFinite(
             f'The term "{bad[0]}" of phase "{phase.name}" became {terms.get(bad[0], torch.tensor(math.nan)).item()} '
             f"in step {self.step}; nothing was updated. A lower learning rate, --set train.clip_norm=1 or "
             "--precision fp32 usually helps."
@@ -230,12 +238,16 @@ class Trainer:
     # Looking at it ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def using(self) -> Iterator[Model]:
-        """The model as it will be used: averaged weights, evaluation mode, no gradients."""
+    def using(self, averaged: bool = True) -> Iterator[Model]:
+        """The model as it will be used: averaged weights, evaluation mode, no gradients.
+
+        Args:
+            averaged: False takes the weights that are being trained.
+        """
         self.model.eval()
-        averaged = self.ema.applied() if self.ema is not None else nullcontext()
+        weights = self.ema.applied() if averaged and self.ema is not None else nullcontext()
         try:
-            with averaged, torch.no_grad(), uncompiled(self.model):
+            with weights, torch.no_grad(), uncompiled(self.model):
                 yield self.model
         finally:
             self.model.train()

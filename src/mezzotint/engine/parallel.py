@@ -151,9 +151,15 @@ def _told(folder: Path) -> MezzotintError | None:
     if not found:
         return None
     first = min(found, key=lambda said: said["kind"] == Interrupted.__name__)
-    kinds: dict[str, type[MezzotintError]] = {kind.__name__: kind for kind in MezzotintError.__subclasses__()}
+    kinds = {kind.__name__: kind for kind in _below(MezzotintError)}
     kinds.pop(MissingExtra.__name__, None)  # which makes its sentence itself
     return kinds.get(first["kind"], MezzotintError)(first["sentence"])
+
+
+def _below(kind: type[MezzotintError]) -> Iterator[type[MezzotintError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
 
 
 @contextmanager

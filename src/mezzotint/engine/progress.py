@@ -101,5 +101,6 @@ class ProgressBar(Callback):
         self._bar.stop()
 
     def _said(self, trainer: Trainer) -> str:
-        losses = "  ".join(f"{key} {value.item():.3g}" for key, value in trainer.losses.items())
+        shown = {key: value for key, value in trainer.losses.items() if not key.startswith("diagnosis/")}
+        losses = "  ".join(f"{key} {value.item():.3g}" for key, value in shown.items())
         return f"{self._rate:,.0f} pictures/s  {losses}"

@@ -13,7 +13,9 @@ from mezzotint.data.output import save_picture
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callbacks import preview
 from mezzotint.engine.capabilities import capabilities
+from mezzotint.engine.diagnosing import read_findings
 from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.folder import RunFolder
 from mezzotint.metrics.pixel import psnr
 from mezzotint.tasks.run import Run
 
@@ -99,6 +101,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         *_table("train", recipe.train.to_json()),
         *_table("data", recipe.data.to_json()),
         *_scores(scores),
+        *_diagnosis(run),
         "## Limits",
         "",
         "The model knows only what it was trained on, may repeat training pictures, and has their biases.",
@@ -116,6 +119,13 @@ def _scores(scores: Mapping[str, str]) -> list[str]:
         "Measured by the model itself on pictures it was not trained on; they compare runs on the same pictures only."
     )
     return ["## Scores", "", "| | |", "| --- | --- |", *rows, "", note, ""]
+
+
+def _diagnosis(run: Run) -> list[str]:
+    past = read_findings(RunFolder(run.path).diagnosis)
+    rows = [f"- **{each.name}**, step {each.step:,}: {each.sentence} {each.advice}" for each in past.now]
+    rows += [f"- {each.name}, last seen at step {each.step:,}: {each.sentence}" for each in past.before]
+    return ["## Diagnosis", "", *rows, ""] if rows else []
 
 
 def _table(section: str, values: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from mezzotint.engine.parallel import check_processes
 from mezzotint.engine.plan import Plan, plan
 from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.recipe import DataSummary, Recipe
+from mezzotint.engine.validation import settle_best
 from mezzotint.tasks._settings import read_settings
 
 SECTIONS: dict[str, type] = {"data": DataConfig, "train": TrainConfig}
@@ -85,6 +86,7 @@ def prepare(
     recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     built = build(model, model_config.to_json(), spec, train.seed)
     _check_labels(built, pictures)
+    settle_best(train.best_by, built)
     return Prepared(recipe, pictures, built, device)
 
 

@@ -14,15 +14,17 @@ from mezzotint.core.errors import CheckpointError, DataError, Interrupted, Mezzo
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
-from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget, Validation
+from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.compiling import compile_networks, require_compiler
 from mezzotint.engine.device import choose_device, keep_freed_memory
+from mezzotint.engine.diagnosing import Diagnosis, read_findings
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.parallel import Parallel, check_processes, launch
 from mezzotint.engine.progress import ProgressBar, counting
 from mezzotint.engine.recipe import Recipe
+from mezzotint.engine.validation import QuickScore, Validation, settle_best
 from mezzotint.tasks._advice import on_validation
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.card import write_card
@@ -185,7 +187,11 @@ def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) ->
     processes = prepared.recipe.train.processes
     given = prepared if processes == 1 else prepared.recipe
     try:
-        launch(processes, prepared.device.type, partial(_work, path, given, source, quiet))
+        launch(
+            processes,
+            prepared.device.type,
+            partial(_work, path, given, source, quiet, tell if processes == 1 else None),
+        )
     except (Interrupted, TrainingError):
         # The run explains itself all the same, but nobody who wants to stop shall wait for scores, or miss our error.
         with contextlib.suppress(MezzotintError, KeyboardInterrupt):
@@ -196,10 +202,14 @@ def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) ->
     advice = on_validation(run)
     if advice is not None:
         tell(advice)
+    for finding in read_findings(RunFolder(path).diagnosis).now:
+        tell(f"At the end: {finding.sentence} {finding.advice}")
     return run
 
 
-def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parallel: Parallel) -> None:
+def _work(
+    path: Path, given: Prepared | Recipe, source: Any, quiet: bool, tell: Tell | None, parallel: Parallel
+) -> None:
     """What every process does. In several, each opens the pictures (from the cache) and builds the model itself."""
     if isinstance(given, Recipe):
         keep_freed_memory()
@@ -207,7 +217,12 @@ def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parall
         given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)
     interrupts = Interrupts()
-    callbacks = _callbacks(folder, given.recipe, quiet, interrupts, main=parallel.rank == 0)
+    callbacks: list[Callback] = [interrupts]
+    if given.recipe.train.minutes is not None:
+        callbacks.append(TimeBudget(given.recipe.train.minutes))
+    if parallel.rank == 0:
+        # What asks to stop comes first, so that the others know it in the same round.
+        callbacks += _callbacks(folder, given, quiet, tell or ((lambda text: None) if quiet else print))
     trainer = Trainer(
         given.model,
         given.pictures,
@@ -232,26 +247,28 @@ def _work(path: Path, given: Prepared | Recipe, source: Any, quiet: bool, parall
         )
 
 
-def _callbacks(folder: RunFolder, recipe: Recipe, quiet: bool, interrupts: Interrupts, main: bool) -> list[Callback]:
-    train = recipe.train
-    always: list[Callback] = [interrupts]
-    if train.minutes is not None:
-        always.append(TimeBudget(train.minutes))
-    if not main:
-        return always
+def _callbacks(folder: RunFolder, given: Prepared, quiet: bool, tell: Tell) -> list[Callback]:
+    """What the first process does beside training."""
+    recipe, train = given.recipe, given.recipe.train
     saver = Saver(folder.store, train.save_every, train.save_minutes)
-    mine: list[Callback] = [
-        Validation(saver, train.validate_every, train.patience),
+    by = settle_best(train.best_by, given.model)
+    callbacks: list[Callback] = []
+    if train.diagnose_every != 0:
+        options = {"model": recipe.model.to_json(), "train": train.to_json(), "data": recipe.data.to_json()}
+        callbacks.append(Diagnosis(folder.diagnosis, options, train.diagnose_every, tell))
+    if by is not None:
+        score = None if by == "loss" else QuickScore(by)
+        callbacks.append(Validation(saver, train.validate_every, train.patience, score=score, tell=tell))
+    callbacks += [
         saver,
         JsonLog(folder.log, train.log_every),
         Previews(folder.pictures, train.preview_every, train.preview_count),
     ]
     if train.tensorboard:
-        mine.append(TensorBoard(folder.path / "tensorboard", train.log_every))
+        callbacks.append(TensorBoard(folder.path / "tensorboard", train.log_every))
     if not quiet:
-        mine.append(ProgressBar(recipe.name))
-    # What asks to stop comes first, so that the others know it in the same round.
-    return [*always, *mine]
+        callbacks.append(ProgressBar(recipe.name))
+    return callbacks
 
 
 def _stem(source: str) -> str:

@@ -1,0 +1,171 @@
+"""Diagnosis while training: when to measure, what to tell, and what is left in `diagnosis.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mezzotint.core.errors import DataError, MezzotintError, NotFinite
+from mezzotint.engine._lines import append, cut_after
+from mezzotint.engine.callback import Callback
+from mezzotint.engine.diagnosis import Finding, Moment, Options, judge, stopped
+from mezzotint.engine.probe import Probe
+
+if TYPE_CHECKING:
+    from mezzotint.engine.loop import Trainer
+
+_SHARE = 0.03
+"""Of the time of training that measuring may take."""
+_WORK = 4 * 256
+"""The first measurement is expected to take as long as training on so many pictures, and half a second."""
+_SETUP = 0.5
+_KEPT = 50
+"""Measurements that rules look back on."""
+_CONSTANT = ("units", "pictures/held_out")
+
+
+@dataclass
+class Pace:
+    """Decides when to measure, so that it takes at most its share of the time.
+
+    Attributes:
+        spent: seconds that all measurements took.
+        last: seconds that the last one took; None before the first.
+
+    Example:
+        >>> pace = Pace()
+        >>> pace.paid(0.3)
+        >>> pace.due(19.0, 0.0), pace.due(20.0, 0.0)
+        (False, True)
+    """
+
+    spent: float = 0.0
+    last: float | None = None
+
+    def due(self, seconds: float, guess: float) -> bool:
+        """Whether it may measure, `seconds` into the training; `guess` is what the first one may take."""
+        return self.spent + (guess if self.last is None else self.last) <= _SHARE * seconds
+
+    def paid(self, seconds: float) -> None:
+        """A measurement took so long."""
+        self.spent, self.last = self.spent + seconds, seconds
+
+
+class Diagnosis(Callback):
+    """Measures at intervals, judges, writes a line each time, and tells of each finding once.
+
+    A finding counts when it holds in two measurements in a row. Training is not touched: what it measures, and whether
+    it does, makes no difference to the weights.
+
+    Args:
+        path: `diagnosis.jsonl` in the run folder.
+        options: the run's settings by section, for the advice.
+        every: rounds between two measurements; None: as often as 3 % of the time allow; 0: never.
+        tell: told of findings.
+    """
+
+    def __init__(
+        self, path: Path, options: Options, every: int | None = None, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.path, self.options, self.every, self.tell = path, options, every, tell
+        self.history: list[Moment] = []
+        self.pending: set[str] = set()
+        self.told: set[str] = set()
+        self.pace = Pace()
+        self._probe: Probe | None = None
+        self._held: list[Finding] = []
+
+    def on_start(self, trainer: Trainer) -> None:
+        cut_after(self.path, trainer.step)
+        self._probe = None
+
+    def on_round(self, trainer: Trainer) -> None:
+        if trainer.stop_reason is None and self._due(trainer):
+            started = time.perf_counter()
+            self.measure(trainer)
+            self.pace.paid(time.perf_counter() - started)
+
+    def on_error(self, trainer: Trainer, error: MezzotintError) -> None:
+        if isinstance(error, NotFinite):
+            self._write(trainer.step, {}, [stopped(trainer.step, str(error)), *self._held])
+
+    def measure(self, trainer: Trainer) -> list[Finding]:
+        """Measure now; returns the findings that held in the last measurement too."""
+        self._probe = self._probe or Probe(trainer)
+        measures = self._probe.measure()
+        self.history = [*self.history[1 - _KEPT :], Moment(trainer.step, measures)]
+        found = judge(self.history, self.options)
+        confirmed = [finding for finding in found if finding.name in self.pending]
+        self.pending = {finding.name for finding in found}
+        self._held = confirmed
+        for name, value in measures.items():
+            if name not in _CONSTANT:
+                trainer.losses[f"diagnosis/{name}"] = torch.tensor(value)
+        self._write(trainer.step, measures, confirmed)
+        for finding in confirmed:
+            if finding.name not in self.told and self.tell is not None:
+                self.tell(f"Step {finding.step:,}: {finding.sentence} {finding.advice}")
+            self.told.add(finding.name)
+        return confirmed
+
+    def _due(self, trainer: Trainer) -> bool:
+        if self.every is not None:
+            return self.every > 0 and trainer.step % self.every == 0
+        round_seconds = trainer.seconds / max(1, trainer.step)
+        return self.pace.due(trainer.seconds, _SETUP + _WORK / trainer.config.batch_size * round_seconds)
+
+    def _write(self, step: int, measures: dict[str, float], findings: Sequence[Finding]) -> None:
+        rounded = {name: float(f"{value:.6g}") for name, value in measures.items()}
+        append(self.path, {"step": step, "measures": rounded, "findings": [each.to_json() for each in findings]})
+
+    def state(self) -> dict[str, Any]:
+        if not self.history:
+            return {}
+        return {
+            "history": [[moment.step, dict(moment.measures)] for moment in self.history],
+            "pending": sorted(self.pending),
+            "told": sorted(self.told),
+            "spent": self.pace.spent,
+            "last": self.pace.last,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.history = [Moment(int(step), measures) for step, measures in state.get("history", [])]
+        self.pending, self.told = set(state.get("pending", [])), set(state.get("told", []))
+        self.pace = Pace(state.get("spent", 0.0), state.get("last"))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a run's `diagnosis.jsonl` says.
+
+    Attributes:
+        now: what held at the last measurement, or stopped the run.
+        before: what held at some time, and no longer does; each finding once, as it was seen last.
+    """
+
+    now: tuple[Finding, ...] = ()
+    before: tuple[Finding, ...] = ()
+
+
+def read_findings(path: Path) -> Past:
+    """The findings of a run; lines that are not whole are passed over, and no file means no findings."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return Past()
+    seen: dict[str, Finding] = {}
+    last: tuple[Finding, ...] = ()
+    for line in lines:
+        try:
+            last = tuple(Finding.from_json(each) for each in json.loads(line)["findings"])
+        except (ValueError, KeyError, TypeError, DataError):
+            continue
+        seen |= {finding.name: finding for finding in last}
+    return Past(last, tuple(finding for name, finding in seen.items() if name not in {each.name for each in last}))

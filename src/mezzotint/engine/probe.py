@@ -1,0 +1,278 @@
+"""What is measured of a training in progress, so that a diagnosis can be made: numbers, and no judgement.
+
+Everything is measured by what a model can do (`engine.capabilities`), on the same held-out pictures and the same
+latents each time, with the weights that are being trained rather than their average, which lags behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mezzotint.core import rng
+from mezzotint.engine.capabilities import capabilities
+from mezzotint.engine.draw import Draw
+from mezzotint.engine.feed import to_labels, to_tensor
+from mezzotint.engine.model import Model
+from mezzotint.engine.phase import Turn
+from mezzotint.metrics.neighbours import memorising
+
+if TYPE_CHECKING:
+    from mezzotint.engine.loop import Trainer
+
+Array = NDArray[np.float64]
+
+_PICTURES = 256
+"""Held-out and generated pictures, each."""
+_TRAINING = 4096
+"""Training pictures among which neighbours are looked for."""
+_SIDE = 16
+"""Distances are taken of pictures made so small: their shapes count, not their noise."""
+_FEWEST = 8
+"""With fewer pictures a mean of distances or a variance says nothing."""
+
+
+class Probe:
+    """Measures a training; what does not change is measured once.
+
+    Args:
+        trainer: the training.
+        count: held-out and generated pictures, each, at most.
+    """
+
+    def __init__(self, trainer: Trainer, count: int = _PICTURES) -> None:
+        splits = trainer.pictures.splits
+        self.trainer = trainer
+        self.honest = len(splits["validation"]) > 0
+        """Whether pictures are held out at all; those of the training split must do otherwise."""
+        self.held = _some(trainer, "validation" if self.honest else "train", count)
+        self.training = _some(trainer, "train", count)
+        self._real = self._small(self.held)
+        self._known = self._small(_some(trainer, "train", _TRAINING)) if self.honest else np.empty((0, 0))
+        self._spread = mean_distance(self._real)
+
+    def measure(self) -> dict[str, float]:
+        """The measures of this moment, by name.
+
+        - `discriminator/accuracy`, `discriminator/probability`: how well it tells held-out pictures from as many
+          generated ones; see `told_apart`. One half is the equilibrium (Goodfellow et al. 2014, theorem 1).
+        - `difference`: of held-out and generated pictures, from 0 (the same distribution) to 1; see `energy`.
+        - `diversity`: mean distance of two generated pictures over that of two real ones.
+        - `memorising`, `memorising/low`: see `metrics.neighbours.memorising`; one half is right, 1 copies.
+        - `active_units`, `units`: of the latent; see `active_units`.
+        - `kl`: the training loss's term of that name, where there is one.
+        - `loss/training`, `loss/held_out`: the model's own validation loss on both.
+
+        - `pictures/held_out`: how many there are, up to those that are used.
+
+        Those that the model cannot offer, or for which there are too few pictures, are left out.
+        """
+        with self.trainer.using(averaged=False) as model:
+            offered = capabilities(model)
+            found: dict[str, float] = {"pictures/held_out": len(self.held) if self.honest else 0.0}
+            if "samples" in offered:
+                found |= self._generated(model, "discriminates" in offered)
+            if "encodes" in offered and "samples" in offered and len(self.held) >= _FEWEST:
+                latents = _numpy(torch.cat([can(model).encode(x) for x, _ in self._batches(self.held)]))
+                prior = _numpy(can(model).latent(len(self.held)))
+                found |= {"active_units": float(active_units(latents, prior)), "units": float(latents.shape[1])}
+                kl = [value.item() for name, value in self.trainer.losses.items() if name.endswith("/kl")]
+                found |= {"kl": sum(kl)} if kl else {}
+            if self.honest:
+                found |= self._losses(model)
+        return {name: value for name, value in found.items() if np.isfinite(value)}
+
+    def _generated(self, model: Model, discriminates: bool) -> dict[str, float]:
+        """The measures of generated pictures, which are gone again batch by batch."""
+        small, real_side, fake_side = [], [], []
+        latents = can(model).latent(len(self.held)).split(self._batch)
+        for (pictures, labels), z in zip(self._batches(self.held), latents, strict=True):
+            fake = can(model).generate(z, labels)
+            small.append(shrunk(fake))
+            if discriminates:
+                real_side.append(can(model).discriminate(pictures, labels))
+                fake_side.append(can(model).discriminate(fake, labels))
+        features, found = np.concatenate(small), {}
+        if not np.isfinite(features).all():
+            return {}
+        if discriminates:
+            accuracy, probability = told_apart(_numpy(torch.cat(real_side)), _numpy(torch.cat(fake_side)))
+            found |= {"discriminator/accuracy": accuracy, "discriminator/probability": probability}
+        if len(features) >= _FEWEST and self._spread > 0:
+            spread = mean_distance(features)
+            found["difference"] = energy(mean_distance(self._real, features), self._spread, spread)
+            found["diversity"] = spread / self._spread
+        if self.honest and len(features) >= _FEWEST:
+            test = memorising(features, self._real, self._known)
+            found |= {"memorising": test.value, "memorising/low": test.low or 0.0}
+        return found
+
+    def _losses(self, model: Model) -> dict[str, float]:
+        found = {}
+        for name, rows in (("loss/training", self.training), ("loss/held_out", self.held)):
+            draw = Draw(self.trainer.config.seed, ("diagnosis", "loss"), self.trainer.device)
+            total = 0.0
+            for pictures, labels in self._batches(rows):
+                loss = model.validation_loss(Turn(pictures, labels, draw, self.trainer.step))
+                if loss is None:
+                    return {}
+                total += loss.item() * len(pictures)
+            found[name] = total / len(rows)
+        return found
+
+    @property
+    def _batch(self) -> int:
+        """What memory was planned for."""
+        config = self.trainer.config
+        return config.batch_size // (config.processes * config.accumulate)
+
+    def _batches(self, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor | None]]:
+        pictures, device = self.trainer.pictures, self.trainer.device
+        for start in range(0, len(rows), self._batch):
+            some = rows[start : start + self._batch]
+            labels = None if pictures.labels is None else pictures.labels[some]
+            yield to_tensor(pictures.pictures[some], device, self.trainer.channels_last), to_labels(labels, device)
+
+    def _small(self, rows: NDArray[np.int64]) -> Array:
+        return np.concatenate([shrunk(x) for x, _ in self._batches(rows)])
+
+
+def can(model: Model) -> Any:
+    """The model as what its capabilities say it is."""
+    return model
+
+
+def _some(trainer: Trainer, split: str, count: int) -> NDArray[np.int64]:
+    """Rows of a split, drawn at random, since pictures of one class often lie side by side."""
+    rows = trainer.pictures.splits[split]
+    if len(rows) <= count:
+        return rows
+    return np.sort(rng.stream(trainer.config.seed, "diagnosis", split).choice(rows, count, replace=False))
+
+
+def _numpy(values: Tensor) -> Array:
+    return values.detach().float().cpu().double().numpy()
+
+
+def shrunk_to(pictures: Tensor, side: int) -> Tensor:
+    """Pictures [N, C, H, W] brought down to at most `side` pixels a side, by means over areas."""
+    height, width = pictures.shape[2:]
+    if max(height, width) <= side:
+        return pictures
+    size = tuple(max(1, round(length * side / max(height, width))) for length in (height, width))
+    return functional.adaptive_avg_pool2d(pictures.float(), size)
+
+
+def shrunk(pictures: Tensor) -> Array:
+    """Pictures [N, C, H, W] as small ones [N, features]."""
+    return _numpy(shrunk_to(pictures, _SIDE).flatten(1))
+
+
+def mean_distance(x: Array, y: Array | None = None) -> float:
+    """The mean Euclidean distance of a row of x and one of y; of two different rows of x where y is left out.
+
+    Example:
+        >>> mean_distance(np.array([[0.0], [3.0]])), mean_distance(np.array([[0.0]]), np.array([[3.0], [5.0]]))
+        (3.0, 4.0)
+    """
+    other = x if y is None else y
+    squares = np.square(x).sum(1)[:, None] + np.square(other).sum(1) - 2 * x @ other.T
+    if y is None:
+        np.fill_diagonal(squares, 0)
+    total = float(np.sqrt(np.clip(squares, 0, None)).sum())
+    return total / (len(x) * (len(x) - 1) if y is None else len(x) * len(other))
+
+
+def energy(across: float, within_real: float, within_fake: float) -> float:
+    """The energy distance of two sets as a share of its largest value, from 0 (the same distribution) to 1.
+
+        H = (2 E|X - Y| - E|X - X'| - E|Y - Y'|) / (2 E|X - Y|)
+
+    Székely and Rizzo (2013), "Energy statistics: a class of statistics based on distances", section 6. Noise may take
+    it below 0.
+
+    Example:
+        >>> energy(3.0, 1.0, 1.0), energy(2.0, 2.0, 2.0)
+        (0.6666666666666666, 0.0)
+    """
+    return 1 - (within_real + within_fake) / (2 * across) if across > 0 else 0.0
+
+
+def active_units(latents: Array, prior: Array) -> int:
+    """How many latent units depend on the picture: Var_x(E[z|x]) > 0.01 times the variance of the prior.
+
+    Burda, Grosse and Salakhutdinov (2016), "Importance weighted autoencoders", arXiv:1509.00519, section 5.1.
+
+    Args:
+        latents: what pictures are encoded to, [N, units].
+        prior: latents drawn from the prior, [M, units].
+
+    Example:
+        >>> active_units(np.array([[0.0, 1.0], [0.05, -1.0]]), np.array([[1.0, 1.0], [-1.0, -1.0]]))
+        1
+    """
+    return int((latents.var(0) > 0.01 * prior.var()).sum())
+
+
+def told_apart(real: Array, fake: Array) -> tuple[float, float]:
+    """How well a discriminator tells real pictures from generated ones, once its probabilities are calibrated.
+
+    The probabilities become sigmoid(a logit(p) + b), fitted by Platt's method: Platt (1999), "Probabilistic outputs for
+    support vector machines", with its targets that keep the fit finite. So a discriminator that is right but biased
+    gets its due; one that takes generated pictures for real ones more often than real pictures knows nothing.
+
+    Args:
+        real, fake: probabilities [N] and [M] of being real.
+
+    Returns:
+        (accuracy with both kinds counting half, mean probability of the truth), each one half at the equilibrium.
+
+    Example:
+        >>> told_apart(np.array([0.9, 0.8]), np.array([0.7, 0.6]))[0]
+        1.0
+    """
+    p = np.clip(np.concatenate([real, fake]), 1e-12, 1 - 1e-7)
+    truth = np.repeat([1.0, 0.0], [len(real), len(fake)])
+    slope, offset = _platt(np.log(p / (1 - p)), truth)
+    if slope <= 0 or not np.isfinite([slope, offset]).all():
+        return 0.5, 0.5
+    q = _sigmoid(slope * np.log(p / (1 - p)) + offset)
+    right = np.where(truth > 0, q, 1 - q)
+    halves = [right[truth == side] for side in (1, 0)]
+    accuracy = float(np.mean([(half > 0.5).mean() for half in halves]))
+    return accuracy, float(np.mean([half.mean() for half in halves]))
+
+
+def _platt(logits: Array, truth: Array) -> tuple[float, float]:
+    """Slope and offset, by Newton's method on the cross-entropy, which is convex."""
+    middle, scale = logits.mean(), logits.std() or 1.0
+    x = np.stack([(logits - middle) / scale, np.ones_like(logits)], 1)
+    ones, zeros = truth.sum(), (1 - truth).sum()
+    target = np.where(truth > 0, (ones + 1) / (ones + 2), 1 / (zeros + 2))
+    weights, loss = np.zeros(2), np.inf
+    for _ in range(100):
+        q = _sigmoid(x @ weights)
+        gradient = x.T @ (q - target)
+        curvature = (x.T * (q * (1 - q))) @ x + 1e-9 * np.eye(2)
+        step, size = np.linalg.solve(curvature, gradient), 1.0
+        while size > 1e-6 and _entropy(x @ (weights - size * step), target) > loss + 1e-12:
+            size /= 2
+        weights = weights - size * step
+        before, loss = loss, _entropy(x @ weights, target)
+        if before - loss < 1e-9:
+            break
+    return float(weights[0] / scale), float(weights[1] - weights[0] * middle / scale)
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _entropy(logits: Array, target: Array) -> float:
+    return float((np.logaddexp(0, logits) - target * logits).sum())
