@@ -224,3 +224,34 @@ def test_names_of_any_kind(photos, trained, tmp_path, monkeypatch):
         ]
     finally:
         odd.rename(trained)
+
+
+def test_evaluate_a_run_keeps_its_scores(trained):
+    args = ("evaluate", str(trained), "--extractor", "pixels", "--metrics", "kid,psnr", "-n", "50")
+    result = good(*args)
+    for part in ("KID (pixels)", "PSNR of reconstructions", "dB", "95 % interval", str(trained / "scores.json")):
+        assert part in result.stdout
+    document = json.loads(good(*args, "--json").stdout)
+    assert document == json.loads((trained / "scores.json").read_text())
+    assert [score["name"] for score in document["scores"]] == ["KID (pixels)", "PSNR of reconstructions"]
+
+
+def test_evaluate_says_once_what_belongs_to_several_scores(trained):
+    result = good("evaluate", str(trained), "--extractor", "random", "--metrics", "prdc", "-n", "60")
+    assert result.stderr.count("60 pictures are few") == 1
+    assert "precision (random), recall (random)" in result.stderr
+
+
+def test_evaluate_pictures_against_pictures(photos, tmp_path):
+    out = tmp_path / "there" / "scores.json"
+    args = ("evaluate", str(photos), "--data", str(photos), "--size", "16", "--extractor", "random")
+    result = good(*args, "-o", str(out))
+    assert "Left out: psnr" in result.stdout
+    assert json.loads(out.read_text())["step"] is None
+    assert good(*args, "--quiet").output == ""
+
+
+def test_evaluate_a_folder_that_is_no_run_needs_data(photos):
+    result = run("evaluate", str(photos), "--extractor", "random")
+    assert result.exit_code == 2
+    assert "--data" in result.stderr

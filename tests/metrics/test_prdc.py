@@ -68,7 +68,7 @@ def test_intervals_lie_where_they_can() -> None:
 
 def test_few_have_no_interval_or_are_refused() -> None:
     x = np.random.default_rng(0).normal(size=(20, 2))
-    assert "needs at least 110" in prdc(x, x)["recall"].interval
+    assert "needs at least 55" in prdc(x, x)["recall"].interval
     with pytest.raises(DataError, match="at least 6 pictures of each kind; got 5"):
         prdc(x, x[:5])
     with pytest.raises(DataError, match="k is at least 1"):

@@ -51,7 +51,7 @@ def inception_score(logits: Any) -> Estimate:
     log_marginal = logsumexp(log_p, axis=0) - math.log(n)
     divergence = (p * (log_p - log_marginal)).sum(1)
     mean = float(divergence.mean())
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if n < 50 * k:
         warnings = (
             f"{n:,} pictures are few for {k:,} classes: the score is too low; give at least {50 * k:,}, or compare it "

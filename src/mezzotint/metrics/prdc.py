@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 NAMES = ("precision", "recall", "density", "coverage")
 _BLOCK = 512
-_GROUPS = 10
+_GROUPS, _DIVISIONS = 5, 4
 
 
 def prdc(real: Any, fake: Any, k: int = 5, *, seed: int = 0) -> dict[str, Estimate]:
@@ -38,13 +38,16 @@ def prdc(real: Any, fake: Any, k: int = 5, *, seed: int = 0) -> dict[str, Estima
     **The intervals** hold the value that other pictures of the same two kinds would give on average *at the same
     numbers of pictures*. There is no other value to aim at: balls shrink as sets grow, so each of the four depends on
     the numbers (of two overlapping Gaussians, precision and recall both tend to 1 whatever their distance), and only
-    scores at equal numbers can be compared. The width comes from ten disjoint tenths of both sets, scored apart
-    (Politis and Romano (1994), subsampling): a tenth varies sqrt(10) times as much as the whole.
+    scores at equal numbers can be compared. The width comes from disjoint fifths of both sets, scored apart
+    (subsampling, Politis and Romano (1994)): a fifth varies sqrt(5) times as much as the whole. As fifths have other
+    values, the variance of a share p is taken relative to p (1 - p). The sets are divided anew four times, and
+    Student's t allows for what is not known of the spread: with 12 degrees of freedom, between the 4 of one division
+    and the 16 of four independent ones.
 
     Args:
         real, fake: features [N, D] and [M, D], arrays or tensors.
         k: which neighbour a ball reaches to.
-        seed: of the division into tenths.
+        seed: of the divisions.
 
     Returns:
         name -> estimate, in the order of `NAMES`. All are in [0, 1] but density, which may exceed 1.
@@ -71,23 +74,35 @@ def prdc(real: Any, fake: Any, k: int = 5, *, seed: int = 0) -> dict[str, Estima
     if size <= 2 * k:
         words = f"none: needs at least {_GROUPS * (2 * k + 1):,} pictures of each kind"
         return {name: Estimate(value, interval=words) for name, value in zip(NAMES, values, strict=True)}
-    parts = zip(_tenths(x, seed, "x"), _tenths(y, seed, "y"), strict=True)
-    spread = np.array([_values(a, b, k) for a, b in parts]).std(0, ddof=1) / math.sqrt(_GROUPS)
-    half = t.ppf(0.975, _GROUPS - 1) * spread
+    fifths = np.array([_fifths(x, y, k, seed, i) for i in range(_DIVISIONS)])  # [divisions, fifths, 4]
+    spread = np.sqrt(fifths.var(1, ddof=1).mean(0) / _GROUPS) * _rescale(np.array(values), fifths)
+    half = t.ppf(0.975, 3 * (_GROUPS - 1)) * spread
     warnings = (f"{few:,} pictures are few: with fewer than 1,000 the intervals are rough.",) if few < 1000 else ()
-    words = "subsampling: ten disjoint tenths; for the value expected at these numbers of pictures"
+    words = "subsampling: disjoint fifths; for the value expected at these numbers of pictures"
     made = {}
     for name, value, width in zip(NAMES, values, half.tolist(), strict=True):
         top = math.inf if name == "density" else 1.0
-        # Where every tenth says 0 or 1, nothing varies that could be seen; the rule of three says what may be hidden.
+        # Where every fifth says 0 or 1, nothing varies that could be seen; the rule of three says what may be hidden.
         width = max(width, 3.0 / few) if width == 0 else width
         made[name] = Estimate(value, max(0.0, value - width), min(top, value + width), words, warnings)
     return made
 
 
-def _tenths(rows: Array, seed: int, name: str) -> list[Array]:
-    order = stream(seed, "prdc", name).permutation(len(rows))
-    return [rows[part] for part in np.array_split(order, _GROUPS)]
+def _fifths(x: Array, y: Array, k: int, seed: int, division: int) -> list[tuple[float, float, float, float]]:
+    """The four values of each fifth."""
+    parts = []
+    for name, rows in (("x", x), ("y", y)):
+        order = stream(seed, "prdc", name, division).permutation(len(rows))
+        parts.append([rows[part] for part in np.array_split(order, _GROUPS)])
+    return [_values(a, b, k) for a, b in zip(*parts, strict=True)]
+
+
+def _rescale(values: Array, fifths: Array) -> Array:
+    """[4], by how much the standard deviation of a share differs at its value from that at those of the fifths."""
+    whole, part = (np.clip(p * (1 - p), 0, None) for p in (values, fifths))
+    part = part.mean((0, 1))
+    share = np.array([name != "density" for name in NAMES]) & (whole > 0) & (part > 0)
+    return np.where(share, np.sqrt(np.divide(whole, part, out=np.ones(4), where=share)), 1.0)
 
 
 def _values(x: Array, y: Array, k: int) -> tuple[float, float, float, float]:

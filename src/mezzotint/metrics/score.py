@@ -6,14 +6,12 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy
-import torch
 from numpy.typing import NDArray
 
-import mezzotint
 from mezzotint.core.errors import DataError
 
 SCHEMA = 1
@@ -235,14 +233,13 @@ def compare(a: Score, b: Score, names: tuple[str, str] = ("a", "b")) -> Comparis
 
 def versions() -> dict[str, str]:
     """The versions that a contract records."""
-    return {
-        "schema": str(SCHEMA),
-        "torch": str(torch.__version__),
-        "mezzotint": mezzotint.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "python": platform.python_version(),
-    }
+    found = {"schema": str(SCHEMA), "python": platform.python_version()}
+    for package in ("torch", "mezzotint", "numpy", "scipy", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
 
 
 def mean_estimate(values: Sequence[float] | NDArray[Any], what: str = "pictures") -> Estimate:
