@@ -17,8 +17,9 @@ class RunFolder:
 
     ```
     config.json    what was asked for, resolved            README.md   the model card
-    log.jsonl      losses and rates                        pictures/   previews
-    checkpoints/   weights and everything training needs   samples.png what the model makes
+    log.jsonl      losses and rates                        report.html everything about it, to look at
+    checkpoints/   weights and everything training needs   pictures/   previews
+    scores.json    scores, once evaluated                  samples.png what the model makes
     ```
 
     Args:
@@ -30,6 +31,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.card = path / "README.md"
+        self.report = path / "report.html"
         self.log = path / "log.jsonl"
         self.pictures = path / "pictures"
         self.samples = path / "samples.png"
