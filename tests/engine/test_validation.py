@@ -81,10 +81,19 @@ def test_a_gan_has_a_best_checkpoint_and_stops_early(tmp_path: Path, monkeypatch
     told: list[str] = []
     options = {"steps": 20, "batch_size": 8, "validate_every": 2, "patience": 2, "log_every": 2}
     run = mz.train(
-        "dcgan", "digits", out=tmp_path / "a", settings=small, quiet=True, tell=told.append, best_by="frechet", **options
+        "dcgan",
+        "digits",
+        out=tmp_path / "a",
+        settings=small,
+        quiet=True,
+        tell=told.append,
+        best_by="frechet",
+        **options,
     )
     assert run.step == 8
-    assert mz.load(run.path, "best").step == 4
+    best = mz.load(run.path, "best")
+    assert best.step == 4
+    assert best.model.calibration.tolist() != [1.0, 0.0], "its discriminator is calibrated too"
     logged = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
     assert [line["validation/frechet"] for line in logged] == [3.0, 2.0, 2.5, 2.4]
     assert any("by the Fréchet distance (pixels)" in text for text in told)
