@@ -88,6 +88,7 @@ class Trainer:
         Raises:
             TrainingError: a loss is not a finite number; nothing was updated with it.
         """
+        self.model.start()
         self.model.train()
         gpus = [self.device] if self.device.type == "cuda" else []
         # The caller's random numbers are kept, since rounds seed torch anew.

@@ -101,8 +101,15 @@ class Model(nn.Module):
         """A number (0-dim) on held-out pictures that is smaller for a better model, or None."""
         return None
 
+    def start(self) -> None:
+        """Called when training begins or goes on: forget what `finish` has fitted to a model that no longer is."""
+
     def finish(self, held_out: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
-        """Called when training ends; `held_out(n)` gives up to n pictures (and labels) never trained on."""
+        """Called when training ends, and before the best round is saved.
+
+        Args:
+            held_out: `held_out(n)` gives up to n pictures (and labels) never trained on.
+        """
 
     @property
     def device(self) -> torch.device:

@@ -98,7 +98,8 @@ class Probe:
             if discriminates:
                 real_side.append(can(model).discriminate(pictures, labels))
                 fake_side.append(can(model).discriminate(fake, labels))
-        features, found = np.concatenate(small), {}
+        found: dict[str, float] = {}
+        features = np.concatenate(small)
         if not np.isfinite(features).all():
             return {}
         if discriminates:
@@ -165,8 +166,10 @@ def shrunk_to(pictures: Tensor, side: int) -> Tensor:
     height, width = pictures.shape[2:]
     if max(height, width) <= side:
         return pictures
-    size = tuple(max(1, round(length * side / max(height, width))) for length in (height, width))
-    return functional.adaptive_avg_pool2d(pictures.float(), size)
+    scale = side / max(height, width)
+    return functional.adaptive_avg_pool2d(
+        pictures.float(), (max(1, round(height * scale)), max(1, round(width * scale)))
+    )
 
 
 def shrunk(pictures: Tensor) -> Array:

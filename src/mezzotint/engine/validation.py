@@ -169,7 +169,10 @@ class Validation(Callback):
         if value < self.best:
             self.best, self.waited = value, 0
             if self.saver is not None:
+                with trainer.using() as model:  # somebody will use it as it is
+                    model.finish(trainer.held_out)
                 self.saver.save(trainer, again=True, best=True)
+                trainer.model.start()
         else:
             self.waited += 1
             if self.patience and self.waited >= self.patience:

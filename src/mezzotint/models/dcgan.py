@@ -203,6 +203,10 @@ class DCGAN(GaussianLatent):
         logits = self.discriminator(pictures, self.check_labels(len(pictures), labels) if self.conditional else None)
         return torch.sigmoid(self.calibration[0] * logits + self.calibration[1])
 
+    def start(self) -> None:
+        """The calibration is that of a discriminator which is about to move."""
+        self.calibration.copy_(torch.tensor([1.0, 0.0]))
+
     @torch.no_grad()
     def finish(self, held_out: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
         """Fit the calibration on held-out pictures and as many generated ones."""

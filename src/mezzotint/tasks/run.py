@@ -11,6 +11,8 @@ import torch
 from mezzotint.core.errors import CheckpointError
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.device import choose_device
+from mezzotint.engine.diagnosing import read_findings
+from mezzotint.engine.diagnosis import Finding
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.recipe import Recipe
 from mezzotint.engine.weights import load_model_tensors
@@ -51,6 +53,11 @@ class Run:
         self.model: Any = recipe.build()
         load_model_tensors(self.model, weights)
         self.model.to(device).eval().requires_grad_(False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was wrong with the training at its last diagnosis."""
+        return read_findings(RunFolder(self.path).diagnosis).now
 
     def resume(self, **settings: Any) -> Run:
         """Train on; `settings` are those of `mezzotint.resume`, such as steps=20000."""

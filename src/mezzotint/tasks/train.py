@@ -18,7 +18,7 @@ from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, Ten
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.compiling import compile_networks, require_compiler
 from mezzotint.engine.device import choose_device, keep_freed_memory
-from mezzotint.engine.diagnosing import Diagnosis, read_findings
+from mezzotint.engine.diagnosing import Diagnosis
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.parallel import Parallel, check_processes, launch
@@ -206,7 +206,7 @@ def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) ->
     advice = on_validation(run)
     if advice is not None:
         tell(advice)
-    for finding in read_findings(RunFolder(path).diagnosis).now:
+    for finding in run.findings:
         tell(f"At the end: {finding.sentence} {finding.advice}")
     return run
 

@@ -170,6 +170,7 @@ def _report(voice: Voice, run: Run) -> None:
         "samples": str(samples) if samples.exists() else None,
         "card": str(run.path / "README.md"),
         "warnings": list(run.warnings),
+        "findings": [each.to_json() for each in run.findings],
     }
 
     def human(console: Console) -> None:
