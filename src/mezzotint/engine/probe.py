@@ -201,8 +201,8 @@ def energy(across: float, within_real: float, within_fake: float) -> float:
     it below 0.
 
     Example:
-        >>> energy(3.0, 1.0, 1.0), energy(2.0, 2.0, 2.0)
-        (0.6666666666666666, 0.0)
+        >>> energy(4.0, 1.0, 1.0), energy(2.0, 2.0, 2.0)
+        (0.75, 0.0)
     """
     return 1 - (within_real + within_fake) / (2 * across) if across > 0 else 0.0
 

@@ -46,8 +46,8 @@ def number(value: float) -> str:
     """A number for people: four digits, thousands apart.
 
     Example:
-        >>> number(1234567.0), number(0.012345), number(-3.0)
-        ('1,234,567', '0.01234', '-3')
+        >>> number(1234567.0), number(0.01236), number(-3.0)
+        ('1,234,567', '0.01236', '-3')
     """
     if not math.isfinite(value):
         return str(value)
