@@ -17,6 +17,8 @@ from mezzotint.core.errors import DataError
 from mezzotint.metrics.moments import as_features
 from mezzotint.metrics.score import Z95, Estimate
 
+_ROWS = 4096
+
 
 def inception_score(logits: Any) -> Estimate:
     """The inception score of all pictures together, with an interval for what it tends to.
@@ -46,10 +48,14 @@ def inception_score(logits: Any) -> Estimate:
     n, k = values.shape
     if n < 1 or k < 2:
         raise DataError(f"An inception score needs pictures and at least 2 classes; got logits [{n}, {k}].")
-    log_p = values - logsumexp(values, axis=1, keepdims=True)
-    p = np.exp(log_p)
-    log_marginal = logsumexp(log_p, axis=0) - math.log(n)
-    divergence = (p * (log_p - log_marginal)).sum(1)
+    p, surprise = np.empty_like(values), np.empty(n)
+    for start in range(0, n, _ROWS):  # some rows at a time: many pictures of many classes would fill the memory
+        part = slice(start, start + _ROWS)
+        log_p = values[part] - logsumexp(values[part], axis=1, keepdims=True)
+        p[part] = np.exp(log_p)
+        surprise[part] = (p[part] * log_p).sum(1)
+    marginal = p.mean(0)
+    divergence = surprise - p @ np.log(marginal, out=np.zeros(k), where=marginal > 0)
     mean = float(divergence.mean())
     warnings: tuple[str, ...] = ()
     if n < 50 * k:
@@ -59,8 +65,8 @@ def inception_score(logits: Any) -> Estimate:
         )
     if n < 2:
         return Estimate(math.exp(mean), warnings=warnings)
-    marginal = np.exp(log_marginal)
-    ratio = np.divide(p.var(0, ddof=1), marginal, out=np.zeros(k), where=marginal > 0)
+    variance = (np.einsum("nk,nk->k", p, p) - n * marginal**2) / (n - 1)
+    ratio = np.divide(variance, marginal, out=np.zeros(k), where=marginal > 0)
     middle = mean + float(ratio.sum()) / (2 * n)
     half = Z95 * float(divergence.std(ddof=1)) / math.sqrt(n)
     words = "analytic: delta method on the logarithm, its bias of order 1/N taken off"
