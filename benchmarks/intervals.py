@@ -1,10 +1,10 @@
 """Do the 95 % intervals of the scores hold what they promise?
 
-For each score, sets of synthetic features are drawn again and again, and it is counted how often the interval holds the
-value it is for: that of ever larger samples, known in closed form or from very many; for precision, recall, density and
-coverage, which have no such value, the mean of other sets of the same size. It should be 90 to 99 times in a hundred.
-Equal distributions are the edge of what is possible, since no distance is below zero: there, and where a distance is
-smaller than half its interval, it may be more.
+For each score, sets of features are drawn again and again, and it is counted how often the interval holds the value it
+is for: that of ever larger samples, known in closed form, from very many, or, for real pictures drawn with replacement,
+from all of them; for precision, recall, density and coverage, which have no such value, the mean of other sets of the
+same size. It should be 90 to 99 times in a hundred. Equal distributions are the edge of what is possible, since no
+distance is below zero: there, and where a distance is smaller than half its interval, it may be more.
 
     python benchmarks/intervals.py                  # 200 repetitions, about a minute on one core
     python benchmarks/intervals.py --only frechet --repetitions 50
@@ -18,17 +18,21 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from mezzotint.core.rng import stream
+from mezzotint.data.open import open_pictures
 from mezzotint.metrics.accuracy import classification_accuracy
+from mezzotint.metrics.extractor import EXTRACTORS
 from mezzotint.metrics.frechet import distance_of_moments, frechet_distance
 from mezzotint.metrics.inception import inception_score
-from mezzotint.metrics.kid import kernel_distance
+from mezzotint.metrics.kid import kernel, kernel_distance
 from mezzotint.metrics.moments import Moments
 from mezzotint.metrics.neighbours import memorising, nearest
 from mezzotint.metrics.prdc import NAMES, prdc
 from mezzotint.metrics.score import Estimate, mean_estimate
 from mezzotint.metrics.sliced import draw_lines, sliced_wasserstein
+from mezzotint.tasks._features import to_bytes
 
 Random = np.random.Generator
 MANY = 200_000
@@ -177,9 +181,40 @@ def mean(count: int) -> Iterator[Result]:
         )
 
 
+def real(count: int) -> Iterator[Result]:
+    """Features of real digits and of damaged ones, drawn with replacement, so that all of them are the truth."""
+    digits = open_pictures("digits")
+    clean = to_bytes(digits.pictures)
+    noise = torch.randint(0, 60, clean.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name in ("pixels", "random"):
+        extractor = EXTRACTORS.get(name).open()
+        a, b = (extractor(x).features.double().numpy() for x in (clean, clean.clamp(max=195) + noise))
+        n, big = 800, len(a)
+
+        def both(rng: Random, a=a, b=b, n=n, big=big) -> tuple[np.ndarray, np.ndarray]:
+            return a[rng.integers(0, big, n)], b[rng.integers(0, big, n)]
+
+        exact = [Moments.of(rows) for rows in (a, b)]
+        for each in exact:
+            each.scatter *= (each.count - 1) / each.count
+        truth = distance_of_moments(*exact)
+        yield repeated(
+            f"Fréchet, {name}, {n}", count, lambda rng, i, both=both: frechet_distance(*both(rng), seed=i), truth
+        )
+        truth = float(kernel(a, a).mean() + kernel(b, b).mean() - 2 * kernel(a, b).mean())
+        yield repeated(f"KID, {name}, {n}", count, lambda rng, i, both=both: kernel_distance(*both(rng)), truth)
+        truth = sliced_wasserstein(a, b, directions=32).value
+        yield repeated(
+            f"sliced, {name}, {n}",
+            count,
+            lambda rng, i, both=both: sliced_wasserstein(*both(rng), directions=32),
+            truth,
+        )
+
+
 CASES = {
     "frechet": frechet, "kid": kid, "inception-score": inception, "prdc": precision, "sliced": sliced,
-    "memorising": copying, "accuracy": accuracy, "mean": mean,
+    "memorising": copying, "accuracy": accuracy, "mean": mean, "real": real,
 }  # fmt: skip
 
 

@@ -200,7 +200,7 @@ def _save_state(path: Path, network: Network, optimizer: torch.optim.Optimizer, 
     part.replace(path)
 
 
-def export(args: argparse.Namespace, network: Network, parts: list[Part], seconds: float) -> str:
+def export(args: argparse.Namespace, network: Network, parts: list[Part]) -> str:
     """Write the weights and where they come from; returns the SHA-256."""
     names = [f"{part.name}/{k}" for part in parts for k in range(part.classes)]
     content = save(network.eval().folded(), metadata={"name": "mezzotint-1"})
@@ -215,7 +215,6 @@ def export(args: argparse.Namespace, network: Network, parts: list[Part], second
         "script": "scripts/train_extractor.py",
         "settings": {"steps": args.steps, "lr": args.lr, "seed": args.seed, "pictures_a_step": 32, "views_a_step": 128},
         "date": date.today().isoformat(),
-        "seconds": round(seconds),
         "torch": torch.__version__,
         "data": [
             {
@@ -236,7 +235,7 @@ def export(args: argparse.Namespace, network: Network, parts: list[Part], second
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="build/extractor")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=25, help="steps between lines of progress")
@@ -252,7 +251,7 @@ def main() -> None:
     size = sum(value.numel() for value in network.folded().values())
     print(f"{len(parts)} sets, {views.classes} classes, {size} numbers; ready after {time.monotonic() - began:.0f} s")
     train(args, network.train(), views)
-    print("SHA-256", export(args, network, parts, time.monotonic() - began))
+    print("SHA-256", export(args, network, parts))
 
 
 if __name__ == "__main__":

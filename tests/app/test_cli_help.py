@@ -21,6 +21,7 @@ COMMANDS = (
     ["reconstruct"],
     ["export"],
     ["evaluate"],
+    ["report"],
     ["data"],
     ["data", "check"],
     ["data", "list"],

@@ -40,7 +40,11 @@ def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
         weights.append(RunFolder(run.path).store.load("latest").tensors)
     one, two = weights
     assert one.keys() == two.keys()
-    worst = {key: float((one[key].double() - two[key].double()).abs().max()) for key in one if one[key].numel()}
+    worst = {}
+    for key in one:
+        # The second moment of a gradient in nats is in the thousands, and so is what a float rounds away of it.
+        a, b = one[key].double(), two[key].double()
+        worst[key] = float((a - b).abs().max() / a.abs().max().clamp(min=1))
     assert max(worst.values()) < 1e-5, max(worst, key=worst.__getitem__)
 
 

@@ -57,6 +57,14 @@ def test_few_pictures_and_many_features() -> None:
     assert "8,200 pictures" in found.interval
 
 
+def test_rows_and_moments_agree_on_either_side_of_n_equal_to_d() -> None:
+    rng = np.random.default_rng(0)
+    for n in (3, 11, 12, 13, 40):
+        x, y = rng.normal(size=(n, 12)), rng.normal(size=(n + 1, 12)) + 1
+        found = frechet_distance(x, y, interval=False).value
+        assert distance_of_moments(Moments.of(x), Moments.of(y)) == pytest.approx(found, rel=1e-6)
+
+
 def test_against_torchmetrics() -> None:
     from torchmetrics.image.fid import _compute_fid
 
@@ -88,12 +96,12 @@ def test_it_is_symmetric_and_does_not_see_rotations() -> None:
 
 def test_influence_is_the_derivative() -> None:
     """A row that is seen a little more often moves the distance by its influence."""
-    from mezzotint.metrics.frechet import _solve
+    from mezzotint.metrics.frechet import _Gaussian, _solve
 
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 3)), rng.normal(size=(30, 3)) * [1, 2, 0.5] + 1
     for side, rows in ((0, x), (1, y)):
-        pull = _solve(Moments.of(x), Moments.of(y), vectors=True).influence(rows, side)
+        pull = _solve(_Gaussian.of_rows(x), _Gaussian.of_rows(y), vectors=True).influence(rows, side)
         pull -= pull.mean()
         for row in (0, 7):
             step = 1e-6

@@ -17,9 +17,10 @@ class RunFolder:
 
     ```
     config.json    what was asked for, resolved            README.md   the model card
-    log.jsonl      losses and rates                        pictures/   previews
-    diagnosis.jsonl  what was measured, and what is wrong
+    log.jsonl      losses and rates                        report.html everything about it, to look at
+    diagnosis.jsonl what was measured, what is wrong       pictures/   previews
     checkpoints/   weights and everything training needs   samples.png what the model makes
+    scores.json    scores, once evaluated
     ```
 
     Args:
@@ -31,6 +32,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.card = path / "README.md"
+        self.report = path / "report.html"
         self.log = path / "log.jsonl"
         self.diagnosis = path / "diagnosis.jsonl"
         self.pictures = path / "pictures"

@@ -41,7 +41,7 @@ def distance_of_moments(a: Moments, b: Moments) -> float:
         >>> round(distance_of_moments(a, b), 9)
         3.0
     """
-    return _solve(a, b, vectors=False).distance
+    return _solve(_Gaussian.of(a), _Gaussian.of(b), vectors=False).distance
 
 
 def frechet_distance(real: Any, fake: Any, *, seed: int = 0, interval: bool = True) -> Estimate:
@@ -75,15 +75,15 @@ def frechet_distance(real: Any, fake: Any, *, seed: int = 0, interval: bool = Tr
     """
     x, y = as_features(real), as_features(fake)
     _check(x, y)
-    whole = _solve(Moments.of(x), Moments.of(y), vectors=interval)
-    details = {"mean_part": whole.mean_part, "covariance_part": whole.distance - whole.mean_part}
     d, n = x.shape[1], min(len(x), len(y))
+    # Quarters with fewer pictures than features are singular, and their distances follow no series in 1/N.
+    enough = n // PARTS > d + 1
+    whole = _solve(_Gaussian.of_rows(x), _Gaussian.of_rows(y), vectors=interval and enough)
+    details = {"mean_part": whole.mean_part, "covariance_part": whole.distance - whole.mean_part}
     warnings = _warnings(len(x), len(y), d)
-    if not interval:
-        return Estimate(whole.distance, warnings=warnings, details=details)
-    if n // PARTS <= d + 1:
+    if not interval or not enough:
         words = f"none: extrapolation to large samples needs at least {PARTS * (d + 2):,} pictures of each kind"
-        return Estimate(whole.distance, interval=words, warnings=warnings, details=details)
+        return Estimate(whole.distance, interval="none" if enough else words, warnings=warnings, details=details)
     middle, added = extrapolate(whole.distance, x, y, _distance, seed, 8 if d <= _MANY else 2)
     spread = whole.influence(x, 0).var() / len(x) + whole.influence(y, 1).var() / len(y)
     half = Z95 * math.sqrt(spread + added)
@@ -123,30 +123,45 @@ class _Solved(NamedTuple):
         return np.concatenate(parts)
 
 
-def _solve(a: Moments, b: Moments, vectors: bool) -> _Solved:
-    if a.dims != b.dims:
-        raise DataError(f"A distance needs the same features on both sides; got {a.dims} and {b.dims} of them.")
+class _Gaussian(NamedTuple):
+    """A mean [D], and a covariance as its eigenvalues [R] and vectors [D, R]: of N rows at most N - 1 are not zero."""
+
+    mean: Array
+    values: Array
+    basis: Array
+
+    @classmethod
+    def of(cls, moments: Moments) -> _Gaussian:
+        values, basis = np.linalg.eigh(moments.covariance)
+        rank = min(moments.dims, moments.count - 1)
+        # What rounding leaves of the zeros would otherwise be felt, since its root is taken.
+        return cls(moments.mean, np.clip(values[-rank:], 0, None), basis[:, -rank:])
+
+    @classmethod
+    def of_rows(cls, rows: Array) -> _Gaussian:
+        n, d = rows.shape
+        if n > d:
+            return cls.of(Moments.of(rows))
+        mean = rows.mean(0)
+        _, singular, basis = np.linalg.svd((rows - mean) / math.sqrt(n - 1), full_matrices=False)
+        return cls(mean, np.square(singular[: n - 1]), basis[: n - 1].T)
+
+
+def _solve(a: _Gaussian, b: _Gaussian, vectors: bool) -> _Solved:
+    if len(a.mean) != len(b.mean):
+        raise DataError(f"A distance needs the same features on both sides; got {len(a.mean)} and {len(b.mean)}.")
     shift = a.mean - b.mean
-    (values_a, basis_a), (values_b, basis_b) = _eigen(a), _eigen(b)
-    cross = np.sqrt(values_a)[:, None] * (basis_a.T @ basis_b) * np.sqrt(values_b)
+    cross = np.sqrt(a.values)[:, None] * (a.basis.T @ b.basis) * np.sqrt(b.values)
     axes = None
     if vectors:
         left, singular, right = np.linalg.svd(cross, full_matrices=False)
         root = np.sqrt(singular)
-        axes = (_whiten(basis_a, values_a) @ (left * root), _whiten(basis_b, values_b) @ (right.T * root))
+        axes = (_whiten(a.basis, a.values) @ (left * root), _whiten(b.basis, b.values) @ (right.T * root))
     else:
         singular = np.linalg.svd(cross, compute_uv=False)
     mean_part = float(shift @ shift)
-    rest = float(values_a.sum() + values_b.sum() - 2 * singular.sum())
+    rest = float(a.values.sum() + b.values.sum() - 2 * singular.sum())
     return _Solved(max(0.0, mean_part + rest), mean_part, shift, (a.mean, b.mean), axes)
-
-
-def _eigen(moments: Moments) -> tuple[Array, Array]:
-    """Eigenvalues [R] and vectors [D, R] of the covariance; of N rows at most N - 1 are not zero."""
-    values, vectors = np.linalg.eigh(moments.covariance)
-    rank = min(moments.dims, moments.count - 1)
-    # What rounding leaves of the zeros would otherwise be felt, since its root is taken.
-    return np.clip(values[-rank:], 0, None), vectors[:, -rank:]
 
 
 def _whiten(basis: Array, values: Array) -> Array:
@@ -156,7 +171,7 @@ def _whiten(basis: Array, values: Array) -> Array:
 
 
 def _distance(x: Array, y: Array) -> float:
-    return distance_of_moments(Moments.of(x), Moments.of(y))
+    return _solve(_Gaussian.of_rows(x), _Gaussian.of_rows(y), vectors=False).distance
 
 
 def _check(x: Array, y: Array) -> None:

@@ -60,7 +60,7 @@ def kernel_distance(real: Any, fake: Any, *, seed: int = 0) -> Estimate:
     if x.shape[1] != y.shape[1]:
         raise DataError(f"A distance needs the same features on both sides; got {x.shape[1]} and {y.shape[1]} of them.")
     n, m = len(x), len(y)
-    means = _Means(_others(x), _others(y), row_means(x, y), row_means(y, x))
+    means = _row_means(x, y)
     value = float(means.xx.mean() + means.yy.mean() - 2 * means.xy.mean())
     sd = math.sqrt(_variance(means, n, m, _second_order(x, y, seed)))
     few = min(n, m)
@@ -69,15 +69,29 @@ def kernel_distance(real: Any, fake: Any, *, seed: int = 0) -> Estimate:
     return Estimate(value, value - Z95 * sd, value + Z95 * sd, words, warnings, {"sd": sd})
 
 
-def row_means(x: Array, y: Array) -> Array:
-    """[N], for each row of x the mean kernel value with all rows of y, by whichever way is less work.
+class _Means(NamedTuple):
+    """Of each row the mean kernel value: with the others of its set, and with the other set."""
 
-    In pairs that is N M D products. But the cube of an inner product is an inner product of third powers, so the mean
-    over y needs only the first three moments of y: (N + M) D^3 / 2 products, and memory for D^3 / 2 numbers.
+    xx: Array
+    yy: Array
+    xy: Array
+    yx: Array
+
+
+def _row_means(x: Array, y: Array) -> _Means:
+    """By whichever way is less work.
+
+    In pairs that is (N + M)^2 D products. But the cube of an inner product is an inner product of third powers, so a
+    mean over y needs only the first three moments of y: (N + M) D^3 products, and memory for D^3 / 2 numbers.
     """
     n, m, d = len(x), len(y), x.shape[1]
-    by_moments = d <= 256 and (n + m) * d * d / 2 < n * m
-    return _by_moments(x, y) if by_moments else _by_pairs(x, y)
+    if d <= 256 and 3 * d * d < n + m:
+        about = [_third_moments(x), _third_moments(y)]
+        (xx, xy), (yx, yy) = (_by_moments(rows, about) for rows in (x, y))
+    else:
+        xx, xy, yx, yy = (_by_pairs(a, b) for a in (x, y) for b in (x, y))
+    own = [(np.square(rows).sum(1) / d + 1) ** 3 for rows in (x, y)]
+    return _Means((xx * n - own[0]) / (n - 1), (yy * m - own[1]) / (m - 1), xy, yx)
 
 
 def _by_pairs(x: Array, y: Array) -> Array:
@@ -88,24 +102,32 @@ def _by_pairs(x: Array, y: Array) -> Array:
     return sums / len(y)
 
 
-def _by_moments(x: Array, y: Array) -> Array:
-    d = x.shape[1]
-    first, second, third = y.mean(0), y.T @ y / len(y), np.zeros((d * (d + 1) // 2, d))
-    for j in range(0, len(y), _BLOCK):
-        rows = y[j : j + _BLOCK]
+def _third_moments(y: Array) -> tuple[Array, Array, Array]:
+    """Mean of y, of y y^T, and of the products of two features with a third, [D (D + 1) / 2, D]."""
+    d = y.shape[1]
+    third = np.zeros((d * (d + 1) // 2, d))
+    for start in range(0, len(y), _BLOCK):
+        rows = y[start : start + _BLOCK]
         third += _products(rows).T @ rows
-    third /= len(y)
     # Each product of two different features stands for two of the D^2.
-    i, j_ = np.triu_indices(d)
-    third *= np.where(i == j_, 1.0, 2.0)[:, None]
-    parts = []
+    first, second = np.triu_indices(d)
+    third *= np.where(first == second, 1.0, 2.0)[:, None] / len(y)
+    return y.mean(0), y.T @ y / len(y), third
+
+
+def _by_moments(x: Array, about: list[tuple[Array, Array, Array]]) -> tuple[Array, ...]:
+    """For each set whose moments are given, the mean kernel value [N] of each row of x with it."""
+    d = x.shape[1]
+    found = tuple(np.empty(len(x)) for _ in about)
     for start in range(0, len(x), _BLOCK):
         rows = x[start : start + _BLOCK]
-        one = rows @ first / d
-        two = ((rows @ second) * rows).sum(1) / d**2
-        three = ((_products(rows) @ third) * rows).sum(1) / d**3
-        parts.append(1 + 3 * one + 3 * two + three)
-    return np.concatenate(parts)
+        products = _products(rows)
+        for (first, second, third), into in zip(about, found, strict=True):
+            one = rows @ first / d
+            two = ((rows @ second) * rows).sum(1) / d**2
+            three = ((products @ third) * rows).sum(1) / d**3
+            into[start : start + _BLOCK] = 1 + 3 * one + 3 * two + three
+    return found
 
 
 def _products(rows: Array) -> Array:
@@ -120,21 +142,6 @@ def kernel(x: Array, y: Array) -> Array:
     inner /= x.shape[1]
     inner += 1
     return inner * inner * inner
-
-
-class _Means(NamedTuple):
-    """Of each row the mean kernel value: with the others of its set, and with the other set."""
-
-    xx: Array
-    yy: Array
-    xy: Array
-    yx: Array
-
-
-def _others(x: Array) -> Array:
-    n = len(x)
-    own = (np.square(x).sum(1) / x.shape[1] + 1) ** 3
-    return (row_means(x, x) * n - own) / (n - 1)
 
 
 def _variance(means: _Means, n: int, m: int, second: tuple[float, float, float]) -> float:

@@ -17,20 +17,28 @@ from mezzotint.engine.diagnosing import read_findings
 from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.folder import RunFolder
 from mezzotint.metrics.pixel import psnr
+from mezzotint.metrics.score import ScoreError
+from mezzotint.tasks.evaluation import load_scores
 from mezzotint.tasks.run import Run
 
 _JUDGED = 512
 """Held-out pictures that the scores of the card are measured on, at most."""
 
 
-def write_card(run: Run, pictures: PictureSet, count: int = 64, *, scores: bool = True) -> None:
-    """Draw `samples.png` and write the `README.md` of the run on `pictures`; without scores it takes no time."""
+def write_card(run: Run, pictures: PictureSet, count: int = 64, *, scores: bool = True) -> dict[str, str]:
+    """Draw `samples.png` and write the `README.md` of the run on `pictures`; without scores it takes no time.
+
+    Returns:
+        What `held_out_scores` found.
+    """
     rows = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
     with torch.no_grad():
         picture = preview(run.model, to_tensor(pictures.pictures[rows[:count]], run.model.device), count)
     if picture is not None:
         save_picture(run.path / "samples.png", picture)
-    atomic.write_text(run.path / "README.md", card(run, held_out_scores(run, pictures) if scores else {}))
+    own = held_out_scores(run, pictures) if scores else {}
+    atomic.write_text(run.path / "README.md", card(run, own))
+    return own
 
 
 @torch.no_grad()
@@ -84,7 +92,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         f"mezzotint train --resume {run.path} --steps {2 * run.step}",
         "```",
         "",
-        f"It {', '.join(capabilities(model))}.",
+        f"It {', '.join(capabilities(model))}. All about it, with curves and pictures: [report.html](report.html).",
         "",
         "## Trained on",
         "",
@@ -102,6 +110,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         *_table("data", recipe.data.to_json()),
         *_scores(scores),
         *_diagnosis(run),
+        *_measured(run),
         "## Limits",
         "",
         "The model knows only what it was trained on, may repeat training pictures, and has their biases.",
@@ -126,6 +135,24 @@ def _diagnosis(run: Run) -> list[str]:
     rows = [f"- **{each.name}**, step {each.step:,}: {each.sentence} {each.advice}" for each in past.now]
     rows += [f"- {each.name}, last seen at step {each.step:,}: {each.sentence}" for each in past.before]
     return ["## Diagnosis", "", *rows, ""] if rows else []
+
+
+def _measured(run: Run) -> list[str]:
+    """The scores of `scores.json` with their intervals; nothing if there is no such file, or not a sound one."""
+    try:
+        found = load_scores(run.path)
+    except ScoreError:
+        return []
+    rows = []
+    for score in found:
+        span = "" if score.low is None or score.high is None else f"{score.low:.4g} to {score.high:.4g}"
+        counts = f"{score.contract.n_real:,} / {score.contract.n_fake:,}"
+        value = f"{score.value:.4g} {score.unit}".strip()
+        rows.append(f"| {score.name} | {value} | {span} | {score.contract.split} | {counts} |")
+    step = "" if found.step is None else f" after step {found.step:,}"
+    note = f"Measured by `mezzotint evaluate`{step}; what decides each is in `scores.json`."
+    head = ["| score | value | 95 % interval | part | real / generated |", "| --- | --- | --- | --- | --- |"]
+    return ["## Scores with intervals", "", *head, *rows, "", note, ""]
 
 
 def _table(section: str, values: dict[str, Any]) -> list[str]:

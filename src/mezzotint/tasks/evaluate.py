@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.core.errors import CapabilityError, ConfigError, DataError, suggest
+from mezzotint.core.errors import ConfigError, suggest
 from mezzotint.core.rng import stream
 from mezzotint.data.types import PictureSet
-from mezzotint.engine.capabilities import capabilities
 from mezzotint.metrics.extractor import EXTRACTORS, Extractor
 from mezzotint.metrics.score import Contract, Score, versions
-from mezzotint.metrics.ssim import SMALLEST
 from mezzotint.tasks import _features, _measure, _sides
-from mezzotint.tasks._labels import is_conditional
+from mezzotint.tasks._case import Case, allowed
 from mezzotint.tasks._metrics import METRICS, Found, Gathered
 from mezzotint.tasks.evaluation import Evaluation, compare_scores, load_scores
 from mezzotint.tasks.extractors import open_extractor
-from mezzotint.tasks.sample import models_that
 
 __all__ = ["METRICS", "Evaluation", "compare_scores", "default_extractor", "evaluate", "load_scores"]
 
@@ -30,59 +27,6 @@ MOST = 50_000
 """Pictures of each kind that are used when no number is given, at most."""
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class _Case:
-    """What is scored, before anything is computed."""
-
-    model: Any | None
-    made: PictureSet | None
-    made_rows: NDArray[np.int64] | None
-    real: _sides.RealSide
-    extractor: Extractor
-    n_fake: int
-    seed: int
-
-    @property
-    def spec(self) -> Any:
-        """The shape of the model's pictures; None where there is no model."""
-        return None if self.model is None else self.model.spec
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """(H, W, C) as they are scored."""
-        channels, height, width = self.real.pictures.shape if self.spec is None else self.spec.shape
-        return height, width, channels
-
-    @property
-    def can(self) -> list[str]:
-        """Capabilities of the model."""
-        return [] if self.model is None else capabilities(self.model)
-
-    @property
-    def has_classes(self) -> bool:
-        """Whether generated pictures have classes that the real ones have too."""
-        known = self.real.pictures
-        if self.model is not None:
-            alike = set(known.classes) <= set(self.model.spec.classes)
-            return is_conditional(self.model) and known.labels is not None and alike
-        return self.made is not None and self.made.labels is not None and self.made.classes == known.classes
-
-
-# What a score may need -> a sentence that says why it is not there, or None.
-_NEEDS: dict[str, Callable[[_Case], str | None]] = {
-    "fakes": lambda c: None if c.made is not None or "samples" in c.can else _lacks(c, "samples"),
-    "reconstructs": lambda c: None if "reconstructs" in c.can else _lacks(c, "reconstructs"),
-    "scores": lambda c: None if "scores" in c.can else _lacks(c, "scores"),
-    "logits": lambda c: None if _probe(c).logits is not None else f"the extractor {c.extractor.name} names no classes",
-    "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
-    "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
-    "window": lambda c: None if min(c.size[:2]) >= SMALLEST else f"pictures are smaller than {SMALLEST} pixels",
-    "training pictures": lambda c: (
-        None if c.real.train is not None else "it needs the run's own training pictures beside held-out ones"
-    ),
-}
 
 
 def evaluate(
@@ -151,7 +95,7 @@ def evaluate(
             cache_dir=cache_dir,
         )
     case = _case(what, data, split, n, seed, size, extractor)
-    chosen, skipped = _allowed(case, asked)
+    chosen, skipped = allowed(case, asked)
     done = _Counter(progress, case, chosen)
     gathered = _gather(case, chosen, done, cache_dir)
     scores: list[Score] = []
@@ -185,55 +129,24 @@ def _case(
     seed: int,
     size: int | tuple[int, int] | None,
     extractor: Extractor,
-) -> _Case:
+) -> Case:
     most = MOST if n is None else n
     if hasattr(what, "recipe") and hasattr(what, "model"):
         if size is not None:
             raise ConfigError("A model is scored at its own size; leave --size out.")
         real = _sides.real_for_run(what, data, split, most, seed)
-        return _Case(what.model, None, None, real, extractor, len(real.rows) if n is None else n, seed)
+        return Case(what.model, None, None, real, extractor, len(real.rows) if n is None else n, seed)
     if data is None:
         raise ConfigError("Generated pictures need real ones to be scored against; name them with --data.")
     made, real = _sides.both_sets(what, data, split, most, seed, size)
     rows = _sides.fake_rows(made, most, seed)
-    return _Case(None, made, rows, real, extractor, len(rows), seed)
-
-
-def _allowed(case: _Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The scores that can be had, and why the others cannot.
-
-    Raises:
-        CapabilityError, DataError: one that was asked for cannot be had.
-    """
-    skipped = {}
-    for name in METRICS if asked is None else asked:
-        why = next(filter(None, (_NEEDS[need](case) for need in METRICS[name].needs)), None)
-        if why is not None:
-            skipped[name] = why
-    if asked is None:
-        return [name for name in METRICS if name not in skipped], skipped
-    for name, why in skipped.items():
-        lacking = {"fakes", "reconstructs", "scores"} & set(METRICS[name].needs)
-        error = CapabilityError if lacking and "does not" in why else DataError
-        raise error(f'"{name}" cannot be had: {why}.')
-    return asked, {}
-
-
-def _lacks(case: _Case, capability: str) -> str:
-    if case.model is None:
-        return f"it needs a model that {capability}, and these are only pictures"
-    others = ", ".join(models_that(capability)) or "none yet"
-    return f"it needs a model that {capability}, and {case.model.name} does not (these do: {others})"
-
-
-def _probe(case: _Case) -> Any:
-    return case.extractor(next(case.real.chunks(case.real.rows[:1], case.spec)))
+    return Case(None, made, rows, real, extractor, len(rows), seed)
 
 
 class _Counter:
     """Counts pictures and scores together, for one bar."""
 
-    def __init__(self, progress: Progress | None, case: _Case, chosen: Iterable[str]) -> None:
+    def __init__(self, progress: Progress | None, case: Case, chosen: Iterable[str]) -> None:
         needs = {need for name in chosen for need in METRICS[name].needs}
         paired = len(_measure.paired_rows(case.real, case.seed))
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
@@ -248,7 +161,7 @@ class _Counter:
             self._progress(self.done, self.total)
 
 
-def _gather(case: _Case, chosen: list[str], done: _Counter, cache_dir: Path | None) -> Gathered:
+def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | None) -> Gathered:
     """Everything the chosen scores are computed from, in one pass over each kind of pictures."""
     needs = {need for name in chosen for need in METRICS[name].needs}
     real = fake = train = None
@@ -272,7 +185,7 @@ def _gather(case: _Case, chosen: list[str], done: _Counter, cache_dir: Path | No
     return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake)
 
 
-def _real_features(case: _Case, rows: NDArray[np.int64], done: _Counter, cache: Path | None) -> _features.Features:
+def _real_features(case: Case, rows: NDArray[np.int64], done: _Counter, cache: Path | None) -> _features.Features:
     found = _features.of_set(
         case.real.pictures, rows, lambda some: case.real.chunks(some, case.spec), case.extractor, done, cache
     )
@@ -283,7 +196,7 @@ def _real_features(case: _Case, rows: NDArray[np.int64], done: _Counter, cache: 
     return replace(found, labels=numbers[found.labels])
 
 
-def _fake_features(case: _Case, done: _Counter, watch: Callable[[Any], None] | None) -> _features.Features:
+def _fake_features(case: Case, done: _Counter, watch: Callable[[Any], None] | None) -> _features.Features:
     if case.model is not None:
         labels = _sides.fake_labels(case.model, case.real, case.n_fake, case.seed)
         chunks = _sides.drawn(case.model, case.n_fake, case.seed, labels)
@@ -296,7 +209,7 @@ def _fake_features(case: _Case, done: _Counter, watch: Callable[[Any], None] | N
     return replace(found, labels=None if case.made.labels is None else case.made.labels[case.made_rows])
 
 
-def _training(case: _Case) -> NDArray[np.int64]:
+def _training(case: Case) -> NDArray[np.int64]:
     """The training pictures that samples are compared with: all, or 50,000 drawn by the seed."""
     assert case.real.train is not None
     rows = case.real.train
@@ -305,7 +218,7 @@ def _training(case: _Case) -> NDArray[np.int64]:
     return np.sort(stream(case.seed, "evaluate", "train").permutation(rows)[:MOST])
 
 
-def _score(case: _Case, found: Found) -> Score:
+def _score(case: Case, found: Found) -> Score:
     extractor = case.extractor
     by = (extractor.name, extractor.digest, extractor.resizer) if found.of_features else ("none", "", "none")
     contract = Contract(

@@ -29,6 +29,7 @@ from mezzotint.tasks._advice import on_validation
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.card import write_card
 from mezzotint.tasks.prepare import Prepared, Tell, prepare, settle
+from mezzotint.tasks.report import write_report
 from mezzotint.tasks.run import Run, load
 
 
@@ -195,10 +196,13 @@ def _go(path: Path, prepared: Prepared, source: Any, quiet: bool, tell: Tell) ->
     except (Interrupted, TrainingError):
         # The run explains itself all the same, but nobody who wants to stop shall wait for scores, or miss our error.
         with contextlib.suppress(MezzotintError, KeyboardInterrupt):
-            write_card(load(path, device=str(prepared.device)), prepared.pictures, scores=False)
+            run = load(path, device=str(prepared.device))
+            write_card(run, prepared.pictures, scores=False)
+            write_report(run, prepared.pictures, {}, draw=False)
         raise
     run = load(path, device=str(prepared.device))
-    write_card(run, prepared.pictures)
+    own = write_card(run, prepared.pictures)
+    write_report(run, prepared.pictures, own, quick=True)
     advice = on_validation(run)
     if advice is not None:
         tell(advice)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.app.cli import data, evaluate, info, train, use
+from mezzotint.app.cli import data, evaluate, info, report, train, use
 from mezzotint.app.cli._answer import EXIT_CODES, Group, listen
 from mezzotint.app.cli._common import examples
 
@@ -20,6 +20,7 @@ app = typer.Typer(
         "mezzotint train dcgan photos/ --size 64 --out runs/a",
         "mezzotint sample runs/a -n 64 --seed 3 -o grid.png",
         "mezzotint evaluate runs/a",
+        "mezzotint report runs/a",
     )
     + f"\n\n{EXIT_CODES}\n\nMEZZOTINT_DEBUG=1 adds the traceback to every error.",
     # Plain help: rich's panels would cost as much time again as all the rest of `mezzotint --help`.
@@ -49,6 +50,7 @@ def _root(
 train.add_to(app)
 use.add_to(app)
 evaluate.add_to(app)
+report.add_to(app)
 data.add_to(app)
 info.add_to(app)
 
