@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -230,16 +231,19 @@ def test_a_resumed_run_leaves_the_file_of_a_straight_one(tmp_path: Path) -> None
 
 
 def test_measuring_takes_its_share_of_the_time() -> None:
-    """A training of 1,000 seconds, whose measurements take longer and longer."""
+    """A training of 1,000 seconds, whose measurements take longer and longer after the first."""
     pace, seconds, spent, count = Pace(), 0.0, 0.0, 0
+    times: list[float] = []
     while seconds < 1000:
         seconds += 0.1
-        if pace.due(seconds, guess=0.2):
+        if pace.due(seconds, guess=3.0):
             cost = 0.2 + 0.01 * count
             count += 1
-            pace.paid(cost)
+            pace.paid(cost, seconds)
+            times.append(seconds)
             seconds, spent = seconds + cost, spent + cost
     assert 0.02 * seconds < spent < 0.031 * seconds
+    assert min(b - a for a, b in pairwise(times)) > 5, "not all at once after a slow beginning"
     assert count > 20
 
 
