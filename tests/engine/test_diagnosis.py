@@ -115,20 +115,24 @@ def test_twenty_pictures_are_learned_by_heart(digits: PictureSet, tmp_path: Path
     assert "--checkpoint best" in found["overfitting"].advice
 
 
-def test_a_loss_that_is_no_number_is_a_finding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [2, 5])
+def test_a_loss_that_is_no_number_is_a_finding(tmp_path: Path, every: int) -> None:
     trainer = make_trainer(MODELS.get("vae"), make_pictures(), steps=9)
     player = trainer.players[0]
     loss = player.phase.loss
     player.phase = replace(
         player.phase, loss=lambda turn: {**loss(turn), "kl": torch.tensor(torch.nan if turn.step == 5 else 0.0)}
     )
-    trainer.callbacks = [Diagnosis(tmp_path / "diagnosis.jsonl", {}, 2)]
+    trainer.callbacks = [Diagnosis(tmp_path / "diagnosis.jsonl", {}, every)]
     with pytest.raises(NotFinite):
         trainer.run()
     (last,) = (each for each in read_findings(tmp_path / "diagnosis.jsonl").now if each.name == "stopped-nan")
     assert last.step == 5
     assert last.sentence == 'The term "kl" of phase "vae" became nan in step 5.'
     assert last.advice.startswith("A lower learning rate, --set train.clip_norm=1")
+    lines = [json.loads(line) for line in (tmp_path / "diagnosis.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == {2: [2, 4, 5], 5: [5]}[every], "a step has one line"
+    assert bool(lines[-1]["measures"]) == (every == 5)
 
 
 def test_few_held_out_pictures_are_said(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,9 @@ class Diagnosis(Callback):
 
     def on_error(self, trainer: Trainer, error: MezzotintError) -> None:
         if isinstance(error, NotFinite):
-            self._write(trainer.step, {}, [stopped(trainer.step, str(error)), *self._held])
+            last = self.history[-1] if self.history and self.history[-1].step == trainer.step else Moment(0, {})
+            cut_after(self.path, trainer.step - 1)  # a step has one line
+            self._write(trainer.step, last.measures, [stopped(trainer.step, str(error)), *self._held])
 
     def measure(self, trainer: Trainer) -> list[Finding]:
         """Measure now; returns the findings that held in the last measurement too."""
@@ -124,7 +126,7 @@ class Diagnosis(Callback):
         round_seconds = trainer.seconds / max(1, trainer.step)
         return self.pace.due(trainer.seconds, _SETUP + _WORK / trainer.config.batch_size * round_seconds)
 
-    def _write(self, step: int, measures: dict[str, float], findings: Sequence[Finding]) -> None:
+    def _write(self, step: int, measures: Mapping[str, float], findings: Sequence[Finding]) -> None:
         rounded = {name: float(f"{value:.6g}") for name, value in measures.items()}
         append(self.path, {"step": step, "measures": rounded, "findings": [each.to_json() for each in findings]})
 
