@@ -222,9 +222,12 @@ def test_a_resumed_run_leaves_the_file_of_a_straight_one(tmp_path: Path) -> None
     straight.run()
     first, before = made("resumed", 3)
     first.run()
-    tensors, state = first.tensors(), json.loads(json.dumps(first.state()))
+    state = json.loads(json.dumps(first.state()))
+    tensors = {
+        name: value.clone() for name, value in first.tensors().items()
+    }  # a trainer goes on with what it is given
     lost, _ = made("resumed", 5)
-    lost.restore(tensors, state)
+    lost.restore({name: value.clone() for name, value in tensors.items()}, state)
     lost.run()  # is killed before it saves, and its lines are taken back
     second, after = made("resumed", 6)
     second.restore(tensors, state)
