@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +115,24 @@ def test_twenty_pictures_are_learned_by_heart(digits: PictureSet, tmp_path: Path
     assert "--checkpoint best" in found["overfitting"].advice
 
 
-def test_a_loss_that_is_no_number_is_a_finding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [2, 5])
+def test_a_loss_that_is_no_number_is_a_finding(tmp_path: Path, every: int) -> None:
     trainer = make_trainer(MODELS.get("vae"), make_pictures(), steps=9)
     player = trainer.players[0]
     loss = player.phase.loss
     player.phase = replace(
         player.phase, loss=lambda turn: {**loss(turn), "kl": torch.tensor(torch.nan if turn.step == 5 else 0.0)}
     )
-    trainer.callbacks = [Diagnosis(tmp_path / "diagnosis.jsonl", {}, 2)]
+    trainer.callbacks = [Diagnosis(tmp_path / "diagnosis.jsonl", {}, every)]
     with pytest.raises(NotFinite):
         trainer.run()
     (last,) = (each for each in read_findings(tmp_path / "diagnosis.jsonl").now if each.name == "stopped-nan")
     assert last.step == 5
     assert last.sentence == 'The term "kl" of phase "vae" became nan in step 5.'
     assert last.advice.startswith("A lower learning rate, --set train.clip_norm=1")
+    lines = [json.loads(line) for line in (tmp_path / "diagnosis.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == {2: [2, 4, 5], 5: [5]}[every], "a step has one line"
+    assert bool(lines[-1]["measures"]) == (every == 5)
 
 
 def test_few_held_out_pictures_are_said(tmp_path: Path) -> None:
@@ -217,9 +222,12 @@ def test_a_resumed_run_leaves_the_file_of_a_straight_one(tmp_path: Path) -> None
     straight.run()
     first, before = made("resumed", 3)
     first.run()
-    tensors, state = first.tensors(), json.loads(json.dumps(first.state()))
+    state = json.loads(json.dumps(first.state()))
+    tensors = {
+        name: value.clone() for name, value in first.tensors().items()
+    }  # a trainer goes on with what it is given
     lost, _ = made("resumed", 5)
-    lost.restore(tensors, state)
+    lost.restore({name: value.clone() for name, value in tensors.items()}, state)
     lost.run()  # is killed before it saves, and its lines are taken back
     second, after = made("resumed", 6)
     second.restore(tensors, state)
@@ -230,16 +238,19 @@ def test_a_resumed_run_leaves_the_file_of_a_straight_one(tmp_path: Path) -> None
 
 
 def test_measuring_takes_its_share_of_the_time() -> None:
-    """A training of 1,000 seconds, whose measurements take longer and longer."""
+    """A training of 1,000 seconds, whose measurements take longer and longer after the first."""
     pace, seconds, spent, count = Pace(), 0.0, 0.0, 0
+    times: list[float] = []
     while seconds < 1000:
         seconds += 0.1
-        if pace.due(seconds, guess=0.2):
+        if pace.due(seconds, guess=3.0):
             cost = 0.2 + 0.01 * count
             count += 1
-            pace.paid(cost)
+            pace.paid(cost, seconds)
+            times.append(seconds)
             seconds, spent = seconds + cost, spent + cost
     assert 0.02 * seconds < spent < 0.031 * seconds
+    assert min(b - a for a, b in pairwise(times)) > 5, "not all at once after a slow beginning"
     assert count > 20
 
 

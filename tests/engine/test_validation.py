@@ -51,7 +51,7 @@ def test_quick_scores_grow_with_damage(by: Any, side: int) -> None:
     score = QuickScore(by)
     values = [score.measure(trainer, _Blur(trainer, c)) for c in (1.0, 0.8, 0.5, 0.2)]  # type: ignore[arg-type]
     assert values == sorted(values)  # type: ignore[type-var]
-    assert values[0] < 1e-3 if by == "kid" else values[0] == pytest.approx(0, abs=1e-6)  # type: ignore[operator]
+    assert values[0] < 1e-3 if by == "kid" else values[0] == pytest.approx(0, abs=1e-4)  # type: ignore[operator]
 
 
 def test_another_measure_begins_anew() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _SHARE = 0.03
 """Of the time of training that measuring may take."""
 _WORK = 4 * 256
-"""The first measurement is expected to take as long as training on so many pictures, and half a second."""
-_SETUP = 0.5
+"""The first measurement is expected to take as long as training on so many pictures, and a fifth of a second."""
+_SETUP = 0.2
 _KEPT = 50
 """Measurements that rules look back on."""
 _CONSTANT = ("units", "pictures/held_out")
@@ -37,24 +37,28 @@ class Pace:
     Attributes:
         spent: seconds that all measurements took.
         last: seconds that the last one took; None before the first.
+        at: how far the training was then, in seconds.
 
     Example:
         >>> pace = Pace()
-        >>> pace.paid(0.3)
-        >>> pace.due(19.0, 0.0), pace.due(20.0, 0.0)
+        >>> pace.paid(0.3, at=15.0)
+        >>> pace.due(24.0, 0.0), pace.due(25.0, 0.0)
         (False, True)
     """
 
     spent: float = 0.0
     last: float | None = None
+    at: float = 0.0
 
     def due(self, seconds: float, guess: float) -> bool:
         """Whether it may measure, `seconds` into the training; `guess` is what the first one may take."""
-        return self.spent + (guess if self.last is None else self.last) <= _SHARE * seconds
+        cost = guess if self.last is None else self.last
+        # The second: what was saved up in a slow beginning is not spent all at once.
+        return self.spent + cost <= _SHARE * seconds and cost <= _SHARE * (seconds - self.at)
 
-    def paid(self, seconds: float) -> None:
-        """A measurement took so long."""
-        self.spent, self.last = self.spent + seconds, seconds
+    def paid(self, cost: float, at: float) -> None:
+        """A measurement took `cost` seconds, `at` seconds into the training."""
+        self.spent, self.last, self.at = self.spent + cost, cost, at
 
 
 class Diagnosis(Callback):
@@ -89,11 +93,13 @@ class Diagnosis(Callback):
         if trainer.stop_reason is None and self._due(trainer):
             started = time.perf_counter()
             self.measure(trainer)
-            self.pace.paid(time.perf_counter() - started)
+            self.pace.paid(time.perf_counter() - started, trainer.seconds)
 
     def on_error(self, trainer: Trainer, error: MezzotintError) -> None:
         if isinstance(error, NotFinite):
-            self._write(trainer.step, {}, [stopped(trainer.step, str(error)), *self._held])
+            last = self.history[-1] if self.history and self.history[-1].step == trainer.step else Moment(0, {})
+            cut_after(self.path, trainer.step - 1)  # a step has one line
+            self._write(trainer.step, last.measures, [stopped(trainer.step, str(error)), *self._held])
 
     def measure(self, trainer: Trainer) -> list[Finding]:
         """Measure now; returns the findings that held in the last measurement too."""
@@ -120,7 +126,7 @@ class Diagnosis(Callback):
         round_seconds = trainer.seconds / max(1, trainer.step)
         return self.pace.due(trainer.seconds, _SETUP + _WORK / trainer.config.batch_size * round_seconds)
 
-    def _write(self, step: int, measures: dict[str, float], findings: Sequence[Finding]) -> None:
+    def _write(self, step: int, measures: Mapping[str, float], findings: Sequence[Finding]) -> None:
         rounded = {name: float(f"{value:.6g}") for name, value in measures.items()}
         append(self.path, {"step": step, "measures": rounded, "findings": [each.to_json() for each in findings]})
 
@@ -133,12 +139,13 @@ class Diagnosis(Callback):
             "told": sorted(self.told),
             "spent": self.pace.spent,
             "last": self.pace.last,
+            "at": self.pace.at,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         self.history = [Moment(int(step), measures) for step, measures in state.get("history", [])]
         self.pending, self.told = set(state.get("pending", [])), set(state.get("told", []))
-        self.pace = Pace(state.get("spent", 0.0), state.get("last"))
+        self.pace = Pace(state.get("spent", 0.0), state.get("last"), state.get("at", 0.0))
 
 
 @dataclass(frozen=True)

@@ -276,8 +276,9 @@ def _anew(options: Options, *ways: tuple[str, float]) -> str:
     for name, factor in ways:
         section = next((section for section in ("model", "train") if name in options.get(section, {})), None)
         if section is not None:
-            value = options[section][name] * factor
-            said.append(f"--set {section}.{name}={max(4, int(value)) if name != 'lr' else f'{value:g}'}")
+            now = options[section][name]
+            value = max(4, int(now * factor)) if isinstance(now, int) else now * factor
+            said += [f"--set {section}.{name}={value:g}"] if value != now else []
     if not said:
         return "A new run with --set train.clip_norm=1 may help."
     return f"Train anew with {' or '.join(said[:2])}."

@@ -54,8 +54,11 @@ class Diagnosis:
 
 
 def read_log(path: Path) -> dict[str, Series]:
-    """The curves of `log.jsonl` by name, without the clock."""
-    return _curves(_lines(path), lambda line: {k: v for k, v in line.items() if k not in ("step", "seconds")})
+    """The curves of `log.jsonl` by name, without the clock and without what `diagnosis.jsonl` holds too."""
+    others = ("step", "seconds")
+    return _curves(
+        _lines(path), lambda line: {k: v for k, v in line.items() if k not in others and not k.startswith("diagnosis/")}
+    )
 
 
 def read_diagnosis(path: Path) -> Diagnosis:
