@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 8, 24
 _POINTS = 240
+_FEW = 12
+"""Curves of fewer points are drawn as they are, without an average."""
 _LOG_FROM = 30.0
 """Curves whose values span more than this factor are drawn on a logarithmic axis."""
 
@@ -76,7 +78,9 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def smooth(values: Array) -> Array:
-    """A moving average over a twentieth of the curve, centred; NaN counts for nothing."""
+    """A moving average over a twentieth of the curve, centred; NaN counts for nothing. A few values stay as they are."""
+    if len(values) < _FEW:
+        return values
     half = max(1, len(values) // 40)
     known = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
@@ -186,7 +190,7 @@ def _grid(axis: _Axis, across: _Scale) -> Html:
 
 
 def _curve(series: Series, place: int, axis: _Axis, across: _Scale) -> Html:
-    calm = smooth(series.values) if len(series.values) > 2 else series.values
+    calm = smooth(series.values)
     usable = np.isfinite(series.values) if not axis.log else series.values > 0
     if int(usable.sum()) == 1:  # a line of one point is not seen
         at = int(np.flatnonzero(usable)[0])
