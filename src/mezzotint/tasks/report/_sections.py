@@ -82,7 +82,13 @@ def diagnosis(c: Contents) -> Html:
     parts: list[Any] = [tag("p", text, class_="warn") for text in (*c.run.warnings, *c.advice)]
     found = c.diagnosis.findings
     if found:
-        parts.append(tag("ul", *(tag("li", *_finding(each), class_="now" if each.now else None) for each in found), class_="findings"))
+        parts.append(
+            tag(
+                "ul",
+                *(tag("li", *_finding(each), class_="now" if each.now else None) for each in found),
+                class_="findings",
+            )
+        )
     elif c.diagnosis.times:
         times = "once" if c.diagnosis.times == 1 else f"{c.diagnosis.times:,} times"
         parts.append(tag("p", f"Nothing was found wrong: the training was examined {times}."))
