@@ -20,6 +20,7 @@ from mezzotint.app.cli._common import (
     table,
 )
 from mezzotint.app.cli.use import CheckpointOption, open_run
+from mezzotint.core.errors import MezzotintError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,9 +110,21 @@ def evaluate(
             )
         if target is not None:
             found.save(target)
+        if opened is not what and target == Path(what) / "scores.json":
+            _renew(voice, opened)
         for sentence in _once(found):
             voice.tell(sentence)
     voice.result(found.to_json(), lambda console: _print(console, found, target))
+
+
+def _renew(voice: Voice, run: Any) -> None:
+    """Bring the run's report and card up to date; the scores are kept whatever becomes of them."""
+    from mezzotint.tasks.report import report
+
+    try:
+        report(run)
+    except MezzotintError as error:
+        voice.tell(f"The report was not brought up to date: {error}")
 
 
 def _once(found: Evaluation) -> list[str]:

@@ -169,6 +169,7 @@ def _report(voice: Voice, run: Run) -> None:
         "seconds": round(run.seconds, 3),
         "samples": str(samples) if samples.exists() else None,
         "card": str(run.path / "README.md"),
+        "report": str(run.path / "report.html"),
         "warnings": list(run.warnings),
         "findings": [each.to_json() for each in run.findings],
     }
@@ -178,6 +179,7 @@ def _report(voice: Voice, run: Run) -> None:
         lines = [
             f"Trained {run.recipe.name} for {run.step:,} steps in {_duration(run.seconds)}; all of it is in {path}."
         ]
+        lines.append(f"All about it:  {_shown(run.path / 'report.html')}")
         if samples.exists():
             lines.append(f"What it makes: {_shown(samples)}")
             lines.append(f"More of it:    mezzotint sample {path} -n 64 --seed 3 -o grid.png")

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 _WIDTH, _HEIGHT = 360, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 8, 24
 _POINTS = 240
+_FEW = 12
+"""Curves of fewer points are drawn as they are, without an average."""
 _LOG_FROM = 30.0
 """Curves whose values span more than this factor are drawn on a logarithmic axis."""
 
@@ -76,7 +78,9 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def smooth(values: Array) -> Array:
-    """A moving average over a twentieth of the curve, centred; NaN counts for nothing."""
+    """A moving average over a twentieth of the curve, centred, NaN left out; a few values stay as they are."""
+    if len(values) < _FEW:
+        return values
     half = max(1, len(values) // 40)
     known = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
@@ -186,7 +190,7 @@ def _grid(axis: _Axis, across: _Scale) -> Html:
 
 
 def _curve(series: Series, place: int, axis: _Axis, across: _Scale) -> Html:
-    calm = smooth(series.values) if len(series.values) > 2 else series.values
+    calm = smooth(series.values)
     usable = np.isfinite(series.values) if not axis.log else series.values > 0
     if int(usable.sum()) == 1:  # a line of one point is not seen
         at = int(np.flatnonzero(usable)[0])
@@ -251,19 +255,27 @@ def _words(title: str, series: Sequence[Series], unit: str) -> Any:
     return f"Curve of {title} over steps {number(float(first))} to {number(float(last))}: {'; '.join(said)}."
 
 
-def whiskers(value: float, low: float | None, high: float | None, real: float | None = None) -> Html:
-    """A score as a dot with its 95 % interval, on an axis that holds zero; `real` marks what real pictures have."""
+def whiskers(
+    value: float, low: float | None, high: float | None, real: float | None = None, *, share: bool = False
+) -> Html:
+    """A score as a dot with its 95 % interval, on an axis that holds zero.
+
+    Args:
+        value, low, high: of the score.
+        real: what real pictures have, marked on the axis.
+        share: the score may be one of those that end at 1.
+    """
     known = [x for x in (value, low, high, real, 0.0) if x is not None and math.isfinite(x)]
     least, most = min(known), max(known)
-    if least >= 0 and most <= 1:
+    if share and least >= 0 and most <= 1:
         least, most = 0.0, 1.0
     else:
         span = most - least
         marks = ticks(least, most + 0.08 * span, 3)
         step = marks[1] - marks[0] if len(marks) > 1 else span or 1.0
         least, most = math.floor(least / step) * step, math.ceil((most + 0.02 * span) / step) * step
-    across = _Scale(least, most, 8.0, 232.0)
-    parts = [tag("line", x1=8, x2=232, y1=14, y2=14, class_="rule")]
+    across = _Scale(least, most, 4.0, 236.0)
+    parts = [tag("line", x1=4, x2=236, y1=14, y2=14, class_="rule")]
     for end, anchor in ((least, "start"), (most, "end")):
         parts.append(tag("line", x1=across(end), x2=across(end), y1=11, y2=17, class_="rule"))
         parts.append(tag("text", number(end), x=across(end), y=29, class_=anchor))

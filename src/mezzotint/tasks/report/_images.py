@@ -146,7 +146,7 @@ def _sheet(pictures: Pictures, columns: int, lead: int) -> Pictures:
     columns = min(columns, count)
     lines = math.ceil(count / columns)
     gap = max(1, round(max(height, width) / 24))
-    apart = 3 * gap if lead else 0
+    apart = 2 * gap if lead else 0
     shape = (lines * (height + gap) - gap, columns * (width + gap) - gap + apart)
     colours = channels - 1 if channels in (2, 4) else channels
     sheet = np.zeros((*shape, colours + 1), np.uint8)

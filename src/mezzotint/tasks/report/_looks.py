@@ -192,7 +192,7 @@ def _neighbours(run: Any, pictures: PictureSet, quick: bool) -> dict[str, Any]:
     where, far = nearest(mine, theirs, k)
     chosen = np.argsort(far[:, 0], kind="stable")[:_PAIRS]
     found = tuple(_neighbour(run, pictures, int(i), samples, train[where[i]], float(far[i, 0])) for i in chosen)
-    words = f"{len(train):,} training pictures, by the features of {extractor.name}"
+    words = f"{len(train):,} training pictures; distances are of the features of the extractor {extractor.name}"
     if len(held):
         usual = nearest(_of_set(run, pictures, held, extractor), theirs, 1)[1]
         words += (

@@ -54,11 +54,15 @@ class Diagnosis:
 
 
 def read_log(path: Path) -> dict[str, Series]:
-    """The curves of `log.jsonl` by name, without the clock and without what `diagnosis.jsonl` holds too."""
+    """The curves of `log.jsonl` by name, without the clock and without what `diagnosis.jsonl` holds too.
+
+    The log repeats the last validation in every line; the curve has each once.
+    """
     others = ("step", "seconds")
-    return _curves(
+    found = _curves(
         _lines(path), lambda line: {k: v for k, v in line.items() if k not in others and not k.startswith("diagnosis/")}
     )
+    return {name: _once(curve) if name.startswith("validation/") else curve for name, curve in found.items()}
 
 
 def read_diagnosis(path: Path) -> Diagnosis:
@@ -91,6 +95,11 @@ def previews(folder: Path) -> list[tuple[int, Path]]:
     """The preview pictures by step."""
     found = [(int(match[1]), path) for path in folder.glob("step-*.png") if (match := _PREVIEW.fullmatch(path.name))]
     return sorted(found)
+
+
+def _once(curve: Series) -> Series:
+    new = np.append(True, curve.values[1:] != curve.values[:-1])
+    return Series(curve.name, curve.steps[new], curve.values[new])
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -39,7 +39,7 @@ def scores(found: Evaluation | None, problem: str, step: int, again: str, own: M
         body = [_row(score) for score in found]
         head = tag("tr", *(tag("th", name, scope="col") for name in ("score", "value", "95 % interval")))
         parts.append(tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="scores"), class_="wide"))
-        parts += [tag("p", note, class_="warn") for note in found.notes]
+        parts += [tag("p", text, class_="warn") for text in _warnings(found)]
         parts.append(_contracts(found))
     else:
         parts.append(tag("p", problem or "No score has been measured yet.", " ", tag("code", again), " measures them."))
@@ -59,9 +59,23 @@ def _row(score: Score) -> Html:
     if score.low is not None and score.high is not None:
         span = f"{number(score.low)} to {number(score.high)}"
     aim = tag("small", f"real pictures: {number(real)}") if real is not None else None
-    interval = tag("td", whiskers(score.value, score.low, score.high, real), tag("span", span), aim, class_="span")
-    notes = [tag("tr", tag("td", text, colspan=3, class_="warn")) for text in score.warnings]
-    return join(tag("tr", name, value, interval), *notes)
+    interval = tag(
+        "td",
+        whiskers(score.value, score.low, score.high, real, share=score.better != "lower"),
+        tag("span", span),
+        aim,
+        class_="span",
+    )
+    return tag("tr", name, value, interval)
+
+
+def _warnings(found: Evaluation) -> list[str]:
+    """What is to be minded: each sentence once, with the scores it belongs to."""
+    said: dict[str, list[str]] = {note: [] for note in found.notes}
+    for score in found:
+        for text in score.warnings:
+            said.setdefault(text, []).append(score.name)
+    return [text if text in found.notes else f"{', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _contracts(found: Evaluation) -> Html:

@@ -82,7 +82,13 @@ def diagnosis(c: Contents) -> Html:
     parts: list[Any] = [tag("p", text, class_="warn") for text in (*c.run.warnings, *c.advice)]
     found = c.diagnosis.findings
     if found:
-        parts.append(tag("ul", *(tag("li", *_finding(each), class_="now" if each.now else None) for each in found)))
+        parts.append(
+            tag(
+                "ul",
+                *(tag("li", *_finding(each), class_="now" if each.now else None) for each in found),
+                class_="findings",
+            )
+        )
     elif c.diagnosis.times:
         times = "once" if c.diagnosis.times == 1 else f"{c.diagnosis.times:,} times"
         parts.append(tag("p", f"Nothing was found wrong: the training was examined {times}."))
@@ -177,7 +183,7 @@ def curves(c: Contents) -> Html:
     losses, measures = charts(c.log, "a", marks), charts(c.diagnosis.measures, "b", marks)
     if losses is None and measures is None:
         return tag("p", "The log holds no line yet; it is written every train.log_every steps.")
-    words = "Pale: as measured. Strong: the average over a twentieth of the training."
+    words = "Pale: as measured. Strong: the average over a twentieth of the curve."
     if marks:
         words += " Dashed: where the diagnosis first found something."
     return join(
@@ -196,11 +202,16 @@ def settings(c: Contents) -> Html:
         ("Training", recipe.train, TrainConfig()),
         ("Data", recipe.data, DataConfig()),
     ]
+    changed = [
+        (f"{section}.{name}", value)
+        for section, (_, mine, usual) in zip(("model", "train", "data"), parts, strict=True)
+        for name, value in _changed(mine, usual)
+    ]
     tables = [join(tag("h3", name), _settings(mine, usual)) for name, mine, usual in parts]
     return join(
-        tag("p", "Strong: other than the default.", class_="quiet"),
+        tag("p", "Other than the default:", class_="quiet"),
+        rows(changed, class_="facts"),
         tag("details", tag("summary", "All settings"), *tables),
-        rows([pair for _, mine, usual in parts for pair in _changed(mine, usual)], class_="facts"),
     )
 
 
