@@ -2,7 +2,7 @@
 
     python benchmarks/evaluate_speed.py
 
-Real and generated pictures are two draws of `shapes`, 32 pixels, colour, in arrays that are there before the clock starts;
+Real and generated pictures are two draws of `shapes`, 32 pixels, colour, in arrays that are there before the clock;
 the second run finds the features of the real ones in the cache. Memory is the peak of the whole process above what it
 was with both arrays loaded, read from the operating system.
 """
