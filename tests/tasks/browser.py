@@ -39,7 +39,9 @@ _QUIET = (
 
 
 def find() -> str | None:
-    """The program, if there is one."""
+    """The program, if there is one; handles are given to it in the way of POSIX systems."""
+    if os.name == "nt" or shutil.which("bash") is None:
+        return None
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -74,7 +76,7 @@ class Browser:
         events: everything it has told of, as (method, params).
     """
 
-    def __init__(self, program: str, profile: Path, port: int, patience: float = 60.0) -> None:
+    def __init__(self, program: str, profile: Path, port: int, patience: float = 180.0) -> None:
         self.patience = patience
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._number, self._left, self._session = 0, b"", None
@@ -91,6 +93,13 @@ class Browser:
         )
         os.close(to_read)
         os.close(to_write)
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):

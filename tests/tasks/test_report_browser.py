@@ -28,7 +28,11 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]
     if program is None:
         pytest.skip("there is no Chromium here")
     proxy = browser_module.Proxy()
-    browser = browser_module.Browser(program, tmp_path_factory.mktemp("profile"), proxy.port)
+    try:
+        browser = browser_module.Browser(program, tmp_path_factory.mktemp("profile"), proxy.port)
+    except (TimeoutError, BrokenPipeError) as error:  # such as a stub that wants another installation first
+        proxy.close()
+        pytest.skip(f"{program} does not start here: {error}")
     yield browser, proxy
     browser.close()
     proxy.close()
