@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHARE = 0.03
 """Of the time of training that measuring may take."""
-_WORK = 4 * 256
+_WORK = 2 * 256
 """The first measurement is expected to take as long as training on so many pictures, and a fifth of a second."""
 _SETUP = 0.2
 _KEPT = 50

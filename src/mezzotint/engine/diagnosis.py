@@ -1,8 +1,8 @@
 """What is wrong with a training, said in words: pure functions from measures to findings.
 
 The measures are those of `engine.probe`. A rule looks at them as they went over the training, since most of what
-looks sick in the beginning is a training that has hardly begun: a discriminator that wins is a fault only while the
-generator no longer improves, and low diversity only where it has fallen or stays low.
+looks sick in the beginning is a training that has hardly begun: a discriminator that wins or loses is a fault only
+while the generator no longer improves, and low diversity only where it has fallen or stays low.
 """
 
 from __future__ import annotations
@@ -135,16 +135,19 @@ def discriminator_wins(history: History, options: Options) -> Finding | None:
 
 @rule
 def discriminator_loses(history: History, options: Options) -> Finding | None:
-    """It tells nothing apart although generated pictures are plainly other than real ones."""
+    """It tells nothing apart, and generated pictures, plainly other than real ones, do not improve.
+
+    By its running statistics alone a healthy discriminator is often at chance while the generator learns much from it.
+    """
     now = history[-1].measures
     accuracy, difference = now.get("discriminator/accuracy", 1.0), now.get("difference", 0.0)
-    if accuracy > _LOSES or difference < _UNLIKE:
+    if accuracy > _LOSES or difference < _UNLIKE or not _stopped(history, "difference"):
         return None
     return Finding(
         "discriminator-loses",
         history[-1].step,
         f"The discriminator loses: it tells {accuracy:.0%} of held-out and generated pictures apart, where 50% is "
-        f"chance, though they plainly differ ({difference:.2f} of 1); so the generator learns nothing from it.",
+        f"chance, though they plainly differ ({difference:.2f} of 1), and the generator no longer improves.",
         _anew(options, ("discriminator_width", 2), ("lr", 0.5)),
     )
 
