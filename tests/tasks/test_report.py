@@ -269,3 +269,5 @@ def test_whiskers_lie_where_the_numbers_are() -> None:
     assert 'cx="120.0"' in text
     assert "M62 14H178" in text
     assert "circle" not in whiskers(float("nan"), None, None)
+    assert re.findall(r">([-\d.]+)</text>", whiskers(-54.5, -54.7, -54.3)) == ["-60", "0"]
+    assert re.findall(r">([-\d.]+)</text>", whiskers(37.0, 33.3, 38.7)) == ["0", "40"]

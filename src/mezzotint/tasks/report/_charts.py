@@ -271,9 +271,9 @@ def whiskers(
         least, most = 0.0, 1.0
     else:
         span = most - least
-        marks = ticks(least, most + 0.08 * span, 3)
+        marks = ticks(least, most, 3)
         step = marks[1] - marks[0] if len(marks) > 1 else span or 1.0
-        least, most = math.floor(least / step) * step, math.ceil((most + 0.02 * span) / step) * step
+        least, most = math.floor(least / step) * step, math.ceil(most / step) * step
     across = _Scale(least, most, 4.0, 236.0)
     parts = [tag("line", x1=4, x2=236, y1=14, y2=14, class_="rule")]
     for end, anchor in ((least, "start"), (most, "end")):

@@ -67,9 +67,10 @@ def figure(pictures: Pictures, alt: str, columns: int, room: int = 720, lead: in
     small = reduced(pictures)
     sheet = _sheet(small, columns, lead)
     height, width = sheet.shape[:2]
-    factor = max(1, room // width)
     hard = max(small.shape[1:3]) < _PIXELS_SEEN
-    return Figure(data_uri(sheet), width * factor, height * factor, alt, hard)
+    # Hard pixels are magnified by whole numbers, or some would be wider than others.
+    factor = max(1, room // width) if hard else min(2.0, max(1.0, room / width))
+    return Figure(data_uri(sheet), round(width * factor), round(height * factor), alt, hard)
 
 
 def whole(picture: Pictures, alt: str, most: int = 480) -> Figure:

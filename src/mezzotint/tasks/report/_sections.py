@@ -93,7 +93,7 @@ def diagnosis(c: Contents) -> Html:
         times = "once" if c.diagnosis.times == 1 else f"{c.diagnosis.times:,} times"
         parts.append(tag("p", f"Nothing was found wrong: the training was examined {times}."))
     elif not parts:
-        parts.append(tag("p", "Nothing to report: this run holds no record of its training being examined."))
+        parts.append(tag("p", "This run holds no record of its training being examined."))
     return join(*parts)
 
 
