@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mezzotint.core.errors import ConfigError, suggest
 from mezzotint.core.rng import stream
 from mezzotint.data.types import PictureSet
-from mezzotint.metrics.extractor import EXTRACTORS, Extractor
+from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.score import Contract, Score, versions
 from mezzotint.tasks import _features, _measure, _sides
 from mezzotint.tasks._case import Case, allowed
@@ -107,8 +107,8 @@ def evaluate(
 
 
 def default_extractor() -> str:
-    """The extractor that is taken when none is named."""
-    return "mezzotint-1" if "mezzotint-1" in EXTRACTORS else "random"
+    """The extractor that is taken when none is named: our own, which comes with the package."""
+    return "mezzotint-1"
 
 
 def _asked(metrics: str | Sequence[str] | None) -> list[str] | None:

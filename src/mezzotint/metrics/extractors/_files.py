@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import DataError
-from mezzotint.metrics.extractor import Weights
+from mezzotint.metrics.extractor import Extractor, Weights
 
 
 def read(path: Path | None, known: Weights, name: str) -> dict[str, Tensor]:
@@ -52,3 +53,28 @@ def check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], 
             f"The weights do not fit {name}: {key} should be {shapes.get(key, 'absent')} and is "
             f"{found.get(key, 'absent')} ({len(wrong)} differ); name another file."
         )
+
+
+class FromFile(Extractor):
+    """An extractor whose weights are a file of others.
+
+    Args:
+        weights: name -> tensor, as the file holds them.
+        digest: SHA-256 of the file.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], digest: str) -> None:
+        self.digest = digest
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> Self:
+        """Ready to use.
+
+        Args:
+            path: the file of `weights`.
+
+        Raises:
+            DataError: there is no file, or it is another one.
+        """
+        assert cls.weights is not None
+        return cls(read(path, cls.weights, cls.name), cls.weights.sha256)

@@ -4,14 +4,13 @@ better than Inception's (Stein et al. 2023, arXiv:2306.04675)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mezzotint.metrics.extractor import Extractor, Output, Weights, register, to_rgb
+from mezzotint.metrics.extractor import Output, Weights, register, to_rgb
 from mezzotint.metrics.extractors import _files
 
 SIDE, DIMS, DEPTH, HEADS, PATCH = 224, 384, 12, 6, 14
@@ -43,7 +42,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 @register
-class DinoV2(Extractor):
+class DinoV2(_files.FromFile):
     """Features [N, 384]: the class token after the last normalisation. No logits.
 
     The published Fréchet DINO distances are of the large network, so these values do not compare with them.
@@ -63,23 +62,10 @@ class DinoV2(Extractor):
     dims = DIMS
 
     def __init__(self, weights: Mapping[str, Tensor], digest: str) -> None:
+        super().__init__(weights, digest)
         _files.check(weights, shapes(), self.name)
         self._weights = {name: value.float() for name, value in weights.items()}
         self._places = self._resized_places()
-        self.digest = digest
-
-    @classmethod
-    def open(cls, path: Path | None = None) -> DinoV2:
-        """Ready to use.
-
-        Args:
-            path: the file of `weights`.
-
-        Raises:
-            DataError: there is no file, or it is another one.
-        """
-        assert cls.weights is not None
-        return cls(_files.read(path, cls.weights, cls.name), cls.weights.sha256)
 
     def extract(self, pictures: Tensor) -> Output:
         """Features of uint8 [N, C, H, W]."""

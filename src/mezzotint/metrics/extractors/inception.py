@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mezzotint.metrics.extractor import Extractor, Output, Weights, register, to_rgb
+from mezzotint.metrics.extractor import Output, Weights, register, to_rgb
 from mezzotint.metrics.extractors import _files
 
 SIDE, DIMS, CLASSES = 299, 2048, 1008
@@ -195,7 +194,7 @@ def resize_tf1(pictures: Tensor, side: int = SIDE) -> Tensor:
 
 
 @register
-class Inception(Extractor):
+class Inception(_files.FromFile):
     """Features [N, 2048] after the average pool; with these, and only with these, a Fréchet distance is called FID.
 
     Logits [N, 1008] leave out the bias, as the inception score's own code does (Salimans et al. 2016). Pictures are
@@ -216,23 +215,10 @@ class Inception(Extractor):
     dims = DIMS
 
     def __init__(self, weights: Mapping[str, Tensor], digest: str) -> None:
+        super().__init__(weights, digest)
         _files.check(weights, shapes(), self.name)
         self._convs = fold(weights)
         self._head = weights["fc.weight"].float()
-        self.digest = digest
-
-    @classmethod
-    def open(cls, path: Path | None = None) -> Inception:
-        """Ready to use.
-
-        Args:
-            path: the file of `weights`.
-
-        Raises:
-            DataError: there is no file, or it is another one.
-        """
-        assert cls.weights is not None
-        return cls(_files.read(path, cls.weights, cls.name), cls.weights.sha256)
 
     def extract(self, pictures: Tensor) -> Output:
         """Features and logits of uint8 [N, C, H, W]."""
