@@ -1,9 +1,9 @@
-"""Each product of a convolution layer, native and by patches, in turn: what the rule of `nn.fastconv` rests on.
+"""Each product of a convolution layer, native, by patches and by parity, in turn: what `nn.fastconv`'s rule rests on.
 
     python benchmarks/conv_forms.py [--precision fp32 --turns 3]
 
-Channels last, milliseconds, medians of turns A B; the transposed product has a third form, by parity. A row is a
-layer: kernel, stride, padding, the channels of its large and small side, their pixels, and the GFLOP of one product.
+Channels last, milliseconds, medians of turns A B C. A row is a layer: kernel, stride, padding, the channels of its
+large and small side, their pixels, and the GFLOP of one product.
 """
 
 from __future__ import annotations
@@ -61,14 +61,24 @@ def row(g: Geometry, large: int, small: int, side: int, batch: int, turns: int, 
         f"{large}, {small}",
         f"{side}², {out}²",
         f"{gflop:.1f}",
-        milliseconds(turns, lambda: forms.down_native(x, w, g), lambda: forms.down_by_patches(x, w, g)),
+        milliseconds(
+            turns,
+            lambda: forms.down_native(x, w, g),
+            lambda: forms.down_by_patches(x, w, g),
+            lambda: forms.down_by_parity(x, w, g),
+        ),
         milliseconds(
             turns,
             lambda: forms.up_native(y, w, g, size),
             lambda: forms.up_by_patches(y, w, g, size),
             lambda: forms.up_by_parity(y, w, g, size),
         ),
-        milliseconds(turns, lambda: forms.weight_grad_native(x, y, g), lambda: forms.weight_grad_by_patches(x, y, g)),
+        milliseconds(
+            turns,
+            lambda: forms.weight_grad_native(x, y, g),
+            lambda: forms.weight_grad_by_patches(x, y, g),
+            lambda: forms.weight_grad_by_parity(x, y, g),
+        ),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mezzotint.nn import _convforms as forms
-from mezzotint.nn import fastconv
+from mezzotint.nn import _products, fastconv
 from mezzotint.nn._convforms import Geometry
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d, down, quicken, up, weight_grad
 
@@ -86,14 +86,42 @@ def test_forms_equal_torchs_own(shape, dtype, relative, layout, geometry):
     plain, transposed = options(geometry, x, y)
     size = (x.shape[2], x.shape[3])
     want = torch.nn.grad.conv2d_weight(x, w.shape, y, **plain)
-    close(forms.weight_grad_by_patches(x, y, geometry), want, relative)
-    close(forms.weight_grad_native(x, y, geometry), want, relative)
-    for down_form in (forms.down_native, forms.down_by_patches):
+    for weight_form in (forms.weight_grad_native, forms.weight_grad_by_patches, forms.weight_grad_by_parity):
+        close(weight_form(x, y, geometry), want, relative)
+    for down_form in (forms.down_native, forms.down_by_patches, forms.down_by_parity):
         close(down_form(x, w, geometry), F.conv2d(x, w, **plain), relative)
     for up_form in (forms.up_native, forms.up_by_patches, forms.up_by_parity):
         close(up_form(y, w, geometry, size), F.conv_transpose2d(y, w, **transposed), relative)
     if geometry == HALVING:
         close(forms.up_by_pixels(y, w), F.conv_transpose2d(y, w, **plain), relative)
+
+
+@pytest.mark.parametrize("geometry", [HALVING, Geometry(5, 2, 2), Geometry(3, 1, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (2, 7), (7, 3)])
+def test_rows_of_the_kernel_that_see_only_padding_are_left_out(geometry, size):
+    if min(geometry.small(size)) < 1:
+        pytest.skip("the kernel is larger than picture and padding")
+    x, y, w = tensors((3, 4, 5, *size), geometry=geometry)
+    seeing, seen = geometry.seeing(geometry.small(size), size)
+    moved = torch.nn.grad.conv2d_weight(x, w.shape, y, geometry.stride, geometry.padding).abs().sum((0, 1)) > 0
+    needed = (moved.any(0) | moved.any(1)).tolist()
+    assert [k in range(seen.start, seen.stop) for k in range(geometry.kernel)] == needed
+    assert seeing.kernel == sum(needed)
+
+
+@pytest.mark.parametrize("shape", [(9, 6, 5), (1, 1, 1), (40, 3, 7)])
+def test_products_are_the_same_by_either_library(monkeypatch, shape):
+    m, k, n = shape
+    a, b = torch.randn(m, k), torch.randn(k, n)
+    want = a.double() @ b.double()
+    for pays in (False, True):
+        monkeypatch.setattr(_products, "_pays", lambda a, b, pays=pays: pays)
+        for left in (a, a.t().contiguous().t()):
+            close(_products.times(left, b), want, 1e-5)
+            close(_products.times_transposed(left, b.t().contiguous()), want, 1e-5)
+            into = torch.empty(m, n)
+            assert _products.times_transposed(left, b.t(), out=into) is into
+            close(into, want, 1e-5)
 
 
 @pytest.mark.parametrize("blocks_of", [1, 100, 5000, 1 << 24])

@@ -13,11 +13,14 @@ convolution to the 2x2 pixels of each output cell, then interleaved; it multipli
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mezzotint.nn._products import times, times_transposed
 
 PATCH_BYTES = 16 << 20
 """Patches held at once: a block that the last-level cache keeps between being written and being multiplied."""
@@ -32,6 +35,11 @@ class Geometry(NamedTuple):
     stride: int
     padding: int
 
+    def small(self, large: Size) -> Size:
+        """The size [h, w] to which a convolution brings `large`."""
+        k, s, p = self
+        return (large[0] + 2 * p - k) // s + 1, (large[1] + 2 * p - k) // s + 1
+
     def least(self, small: Size) -> Size:
         """The smallest size [H, W] that a convolution brings to `small`."""
         k, s, p = self
@@ -41,6 +49,13 @@ class Geometry(NamedTuple):
         """Whether a row or column of the kernel meets only padding; torch 2.13 leaves its gradient unset."""
         k, s, p = self
         return any(h + p < k or (n - 1) * s < p for n, h in zip(small, large, strict=True))
+
+    def seeing(self, small: Size, large: Size) -> tuple[Geometry, slice]:
+        """Without the outer rows and columns of the kernel that meet only padding, and which are left."""
+        k, s, p = self
+        first = min(max(0, p - (n - 1) * s) for n in small)
+        last = max(min(k, h + p) for h in large)
+        return Geometry(last - first, s, p - first), slice(first, last)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -85,10 +100,28 @@ def down_native(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
 
 def down_by_patches(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
     """Patches times weights."""
-    k, s, p = geometry
-    small = ((x.shape[2] + 2 * p - k) // s + 1, (x.shape[3] + 2 * p - k) // s + 1)
+    small = geometry.small((x.shape[2], x.shape[3]))
+    seeing, seen = geometry.seeing(small, (x.shape[2], x.shape[3]))
     y, rows = _lasting(x, len(x), len(w), *small)
-    torch.mm(patches(x, geometry, small), _flat(w).t(), out=rows.view(-1, len(w)))
+    times_transposed(patches(x, seeing, small), _flat(w[:, :, seen, seen]), out=rows.view(-1, len(w)))
+    return y
+
+
+def down_by_parity(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+    """Each class of large pixels (see `up_by_parity`) times all its taps, and what each tap gives added up."""
+    h, width = geometry.small((x.shape[2], x.shape[3]))
+    y, small = _lasting(x, len(x), len(w), h, width)
+    small.zero_()
+    for place, taps in _classes(x.permute(0, 2, 3, 1), geometry):
+        if not taps:
+            continue
+        b, tall, wide, c = place.shape
+        parts = times_transposed(place.reshape(-1, c), _kernel(w, taps)).view(b, tall, wide, len(taps), len(w))
+        for number, (_, _, top, left) in enumerate(taps):
+            rows = slice(max(top, 0), min(top + tall, h))
+            columns = slice(max(left, 0), min(left + wide, width))
+            inside = parts[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left, number]
+            small[:, rows, columns] += inside
     return y
 
 
@@ -104,8 +137,9 @@ def up_native(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
 
 def up_by_patches(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
     """Every small pixel times the weights, and what falls onto one large pixel added up."""
-    (b, _, h, width), c, (k, s, p) = y.shape, w.shape[1], geometry
-    parts = (_rows(y) @ _flat(w)).view(b, h, width, k, k, c)
+    (b, _, h, width), c = y.shape, w.shape[1]
+    (k, s, p), seen = geometry.seeing((h, width), size)
+    parts = times(_rows(y), _flat(w[:, :, seen, seen])).view(b, h, width, k, k, c)
     x, pixels = _lasting(y, b, c, *size)
     pixels.zero_()
     for i in range(k):
@@ -121,33 +155,44 @@ def up_by_parity(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor
     Every large pixel is written once, and products that would fall outside the picture are never made: with kernel 3,
     stride 2, padding 1 from 4x4 to 7x7 pixels, 100 of 144.
     """
-    s = geometry.stride
     x, pixels = _lasting(y, len(y), w.shape[1], *size)
-    small, taps = y.permute(0, 2, 3, 1), w.permute(2, 3, 0, 1)
-    for top in range(min(s, size[0])):
-        rows = _taps(top, geometry)
-        for left in range(min(s, size[1])):
-            columns = _taps(left, geometry)
-            place = pixels[:, top::s, left::s]
-            tall, wide = place.shape[1:3]
-            met = [_part(small, i, j, tall, wide) for _, i in rows for _, j in columns]
-            if not met:  # the kernel is smaller than the stride
-                place.zero_()
-                continue
-            kernel = torch.cat([taps[k, m] for k, _ in rows for m, _ in columns])
-            place.copy_((torch.cat(met, -1).view(-1, len(kernel)) @ kernel).view(place.shape))
+    small = y.permute(0, 2, 3, 1)
+    for place, taps in _classes(pixels, geometry):
+        if not taps:  # the kernel is smaller than the stride
+            place.zero_()
+            continue
+        met = torch.cat([_part(small, tap, place.shape) for tap in taps], -1)
+        place.copy_(times(met.view(-1, met.shape[-1]), _kernel(w, taps)).view(place.shape))
     return x
 
 
-def _taps(first: int, geometry: Geometry) -> list[tuple[int, int]]:
-    """For large pixels first, first + s, ...: the kernel rows that reach them, each with the small pixel met first."""
+class _Tap(NamedTuple):
+    """A kernel pixel, and the small pixel that it joins to the first large pixel of a class."""
+
+    row: int
+    column: int
+    top: int
+    left: int
+
+
+def _classes(pixels: Tensor, geometry: Geometry) -> Iterator[tuple[Tensor, list[_Tap]]]:
+    """pixels: [B, H, W, C] -> for each place modulo the stride, a view [B, tall, wide, C] and the taps it meets."""
     k, s, p = geometry
-    return [(row, (first + p - row) // s) for row in range((first + p) % s, k, s)]
+    for top in range(min(s, pixels.shape[1])):
+        for left in range(min(s, pixels.shape[2])):
+            rows = [(row, (top + p - row) // s) for row in range((top + p) % s, k, s)]
+            columns = [(column, (left + p - column) // s) for column in range((left + p) % s, k, s)]
+            yield pixels[:, top::s, left::s], [_Tap(row, column, i, j) for row, i in rows for column, j in columns]
 
 
-def _part(small: Tensor, top: int, left: int, tall: int, wide: int) -> Tensor:
-    """[B, h, w, D] -> [B, tall, wide, D] from (top, left) on, zero outside."""
-    _, h, width, _ = small.shape
+def _kernel(w: Tensor, taps: list[_Tap]) -> Tensor:
+    """[D, C, k, k] -> [taps*D, C]."""
+    return torch.cat([w[:, :, tap.row, tap.column] for tap in taps])
+
+
+def _part(small: Tensor, tap: _Tap, shape: tuple[int, ...]) -> Tensor:
+    """[B, h, w, D] -> [B, tall, wide, D] from the tap's small pixel on, zero outside."""
+    (_, h, width, _), (_, tall, wide, _), (_, _, top, left) = small.shape, shape, tap
     inside = small[:, max(top, 0) : min(top + tall, h), max(left, 0) : min(left + wide, width)]
     around = (max(-left, 0), max(left + wide - width, 0), max(-top, 0), max(top + tall - h, 0))
     return F.pad(inside, (0, 0, *around)) if any(around) else inside
@@ -191,15 +236,36 @@ def weight_grad_native(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
 
 def weight_grad_by_patches(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     """Matrix products of patches, a block at a time."""
-    (b, c), (_, d, h, w), k = x.shape[:2], y.shape, geometry.kernel
+    (b, c), (_, d, h, w) = x.shape[:2], y.shape
+    seeing, seen = geometry.seeing((h, w), (x.shape[2], x.shape[3]))
+    k = seeing.kernel
     blocks = min(b, -(-b * k * k * c * h * w * x.element_size() // PATCH_BYTES))
     total: Tensor | None = None
     for x_block, y_block in zip(x.tensor_split(blocks), y.tensor_split(blocks), strict=True):
-        part = _rows(y_block).t() @ patches(x_block, geometry, (h, w))
+        part = times(_rows(y_block).t(), patches(x_block, seeing, (h, w)))
         if blocks > 1 and part.dtype is torch.bfloat16:  # so that adding up blocks loses nothing
             part = part.float()
         total = part if total is None else total.add_(part)
     assert total is not None
+    grad, rows = _lasting(x, d, c, geometry.kernel, geometry.kernel)
+    if k < geometry.kernel:  # what meets only padding
+        for blind in (slice(seen.start), slice(seen.stop, None)):
+            rows[:, blind] = 0
+            rows[:, seen, blind] = 0
+    rows[:, seen, seen] = total.view(d, k, k, c)
+    return grad
+
+
+def weight_grad_by_parity(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
+    """One product for each tap: a class of large pixels (see `up_by_parity`) and the small pixels that it meets."""
+    d, c, k = y.shape[1], x.shape[1], geometry.kernel
     grad, rows = _lasting(x, d, c, k, k)
-    rows.view(d, -1).copy_(total)
+    if min(x.shape[2:]) < geometry.stride:  # a class without pixels: its taps meet only padding
+        rows.zero_()
+    small = y.permute(0, 2, 3, 1)
+    for place, taps in _classes(x.permute(0, 2, 3, 1), geometry):
+        large = place.reshape(-1, c)
+        for tap in taps:
+            met = _part(small, tap, place.shape).reshape(-1, d)
+            torch.mm(met.t(), large, out=rows[:, tap.row, tap.column])
     return grad

@@ -27,6 +27,7 @@ from torch.autograd import forward_ad
 
 from mezzotint.nn import _convforms as forms
 from mezzotint.nn._convforms import Geometry, Size
+from mezzotint.nn._products import avx2
 
 bf16 = torch.bfloat16
 
@@ -37,6 +38,8 @@ _SMALL = {bf16: ((16, _WIDE),), torch.float32: ((4, _WIDE), (16, 512 * 1024))}
 _SMALL_WEIGHT_AREA = 16
 _SMALL_STRIDED_WEIGHT_AREA = 64
 """Pixels of the small side up to which patches win for the weight gradient, without and with a stride."""
+_PARITY = 256 * 512
+"""Channel pairs from which leaving out what falls outside the picture pays for its copies, in float32."""
 _FEW = 4
 """Output channels up to which the sub-pixel form of ``up`` wins."""
 
@@ -44,7 +47,7 @@ _FEW = 4
 @functools.cache
 def _measured(dtype: torch.dtype) -> bool:
     """Whether the table holds for this number format on this machine."""
-    return dtype is bf16 or (dtype is torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2")
+    return dtype is bf16 or (dtype is torch.float32 and avx2())
 
 
 def _small(area: int, pairs: int, dtype: torch.dtype) -> bool:
@@ -52,17 +55,23 @@ def _small(area: int, pairs: int, dtype: torch.dtype) -> bool:
     return any(area <= most and pairs >= least for most, least in _SMALL.get(dtype, ()))
 
 
+def _by_parity(w: Size, geometry: Geometry, dtype: torch.dtype) -> bool:
+    """Whether classes of pixels are better than patches: they save most where the stride does not divide the kernel."""
+    k, s, _ = geometry
+    return dtype is torch.float32 and w[0] * w[1] >= _PARITY and (s == 1 or k % s != 0)
+
+
 def _down(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
-    k, s, p = geometry
-    area = ((x.shape[2] + 2 * p - k) // s + 1) * ((x.shape[3] + 2 * p - k) // s + 1)
-    if _small(area, w.shape[0] * w.shape[1], x.dtype):
-        return forms.down_by_patches(x, w, geometry)
-    return forms.down_native(x, w, geometry)
+    small = geometry.small((x.shape[2], x.shape[3]))
+    if not _small(small[0] * small[1], w.shape[0] * w.shape[1], x.dtype):
+        return forms.down_native(x, w, geometry)
+    form = forms.down_by_parity if _by_parity((w.shape[0], w.shape[1]), geometry, x.dtype) else forms.down_by_patches
+    return form(x, w, geometry)
 
 
 def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
     if _small(y.shape[2] * y.shape[3], w.shape[0] * w.shape[1], y.dtype):
-        by_parity = y.dtype is torch.float32 and geometry.kernel % geometry.stride  # fewer products, more copies
+        by_parity = _by_parity((w.shape[0], w.shape[1]), geometry, y.dtype)
         return (forms.up_by_parity if by_parity else forms.up_by_patches)(y, w, geometry, size)
     even = size == (2 * y.shape[2], 2 * y.shape[3])
     if geometry == (4, 2, 1) and w.shape[1] <= _FEW and even:
@@ -71,9 +80,11 @@ def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
 
 
 def _weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
-    small, large = (y.shape[2], y.shape[3]), (x.shape[2], x.shape[3])
+    small, large, channels = (y.shape[2], y.shape[3]), (x.shape[2], x.shape[3]), (y.shape[1], x.shape[1])
     limit = _SMALL_STRIDED_WEIGHT_AREA if geometry.stride > 1 else _SMALL_WEIGHT_AREA
-    pays = small[0] * small[1] <= limit and x.shape[1] * y.shape[1] >= _WIDE
+    pays = small[0] * small[1] <= limit and channels[0] * channels[1] >= _WIDE
+    if pays and _by_parity(channels, geometry, x.dtype):
+        return forms.weight_grad_by_parity(x, y, geometry)
     if pays or geometry.blind(small, large):
         return forms.weight_grad_by_patches(x, y, geometry)
     return forms.weight_grad_native(x, y, geometry)
@@ -192,7 +203,8 @@ def _cast(dtype: torch.dtype, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor
 
 
 def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
-    return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)
+    """y: [B, C, H, W], which nobody else holds yet."""
+    return y if bias is None else y.add_(bias.to(y.dtype).view(-1, 1, 1))
 
 
 def _gains(geometry: Geometry, small: Size, large: Size, pairs: int) -> bool:
@@ -209,13 +221,13 @@ class FastConv2d(nn.Conv2d):
         geometry = _geometry(self) if dtype is not None else None
         if geometry is None or dtype is None:
             return super().forward(input)
-        k, s, p = geometry
+        k, _, p = geometry
         height, width = input.shape[2:]
         if (height, width) == (k, k) and p == 0:  # every weight meets every input once: a matrix product
             x, w = _cast(dtype, input, self.weight)
             y = x.permute(0, 2, 3, 1).flatten(1) @ w.permute(0, 2, 3, 1).flatten(1).t()
             return _biased(y[:, :, None, None], self.bias)
-        small = ((height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1)
+        small = geometry.small((height, width))
         if min(small) < 1 or not _gains(geometry, small, (height, width), self.in_channels * self.out_channels):
             return super().forward(input)
         return _biased(down(*_cast(dtype, input, self.weight), geometry), self.bias)
