@@ -11,7 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import JsonLog, Previews, TensorBoard, preview
+from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors
 
@@ -60,3 +62,22 @@ def test_curves_are_the_numbers_of_the_log(tmp_path: Path) -> None:
         found = [(event.step, event.value) for event in curves.Scalars(term)]
         assert [step for step, _ in found] == [2, 4, 6]
         assert [value for _, value in found] == pytest.approx([line[term] for line in logged], rel=1e-4, abs=1e-5)
+
+
+def test_curves_of_a_run_that_was_killed_and_resumed_have_each_step_once(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    class At(Callback):
+        """Goes on from a checkpoint of step 4 in a folder into which a killed run wrote up to step 6."""
+
+        def on_start(self, trainer: Trainer) -> None:
+            trainer.step = 4
+
+    for end, before in ((6, []), (8, [At()])):
+        trainer = make_trainer(MODELS.get("vae"), make_pictures(), steps=end)
+        trainer.callbacks = [*before, TensorBoard(tmp_path / "curves", 1)]
+        trainer.run()
+    curves = EventAccumulator(str(tmp_path / "curves"))
+    curves.Reload()
+    assert [event.step for event in curves.Scalars("vae/kl")] == [1, 2, 3, 4, 5, 6, 7, 8]

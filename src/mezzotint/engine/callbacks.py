@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -77,10 +80,11 @@ class TimeBudget(Callback):
 
 
 class Interrupts(Callback):
-    """Turns Ctrl-C and SIGTERM into an orderly stop after the round. A second Ctrl-C stops at once."""
+    """Turns Ctrl-C and SIGTERM into an orderly stop after the round, and says so. A second Ctrl-C stops at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = True) -> None:
         self.interrupted = False
+        self.quiet = quiet
         self._before: dict[int, Any] = {}
 
     def on_start(self, trainer: Trainer) -> None:
@@ -92,6 +96,8 @@ class Interrupts(Callback):
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+        if not self.quiet:  # not by print: the signal may have come in the middle of one
+            os.write(2, b"\nStopping after this step, and saving; once more stops at once.\n")
 
     def on_round(self, trainer: Trainer) -> None:
         if self.interrupted:
@@ -140,7 +146,12 @@ class TensorBoard(Callback):
         except ImportError:
             raise MissingExtra("Writing TensorBoard curves", "curves") from None
         self.every = every
-        self._writer = SummaryWriter(str(folder))
+        self._open: Callable[..., Any] = partial(SummaryWriter, str(folder))
+        self._writer: Any = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        # What a killed run wrote beyond its checkpoint is hidden, so that each step stands once.
+        self._writer = self._open(purge_step=trainer.step + 1 if trainer.step else None)
 
     def on_round(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
@@ -148,7 +159,8 @@ class TensorBoard(Callback):
                 self._writer.add_scalar(key, value.item(), trainer.step)
 
     def on_close(self, trainer: Trainer) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 class Previews(Callback):

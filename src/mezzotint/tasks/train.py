@@ -220,7 +220,7 @@ def _work(
         pictures = open_pictures(source, given.data)
         given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)
-    interrupts = Interrupts()
+    interrupts = Interrupts(quiet or parallel.rank > 0)
     callbacks: list[Callback] = [interrupts]
     if given.recipe.train.minutes is not None:
         callbacks.append(TimeBudget(given.recipe.train.minutes))
