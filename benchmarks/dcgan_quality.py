@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mezzotint.data.batches import Batches
+from _plain import BATCH, PlainDCGAN
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.config import TrainConfig
@@ -33,7 +33,7 @@ from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import Model, PictureSpec, build
 
-BATCH, COUNT = 64, 10_000
+COUNT = 10_000
 CPU = torch.device("cpu")
 
 
@@ -70,22 +70,11 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
 def plain_loop(model: Model, pictures: PictureSet, steps: int, seed: int) -> nn.Module:
     """The loop of the PyTorch tutorial on copies of the model's networks; returns the generator."""
-    g, d = copy.deepcopy(model.generator), copy.deepcopy(model.discriminator)
-    optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (g, d)]
-    batches = Batches(pictures, BATCH, seed, rows=pictures.splits["train"])
-    noise = torch.Generator().manual_seed(seed + 1)
-    bce, one, zero = F.binary_cross_entropy_with_logits, torch.ones(BATCH), torch.zeros(BATCH)
-    for step in range(steps):
-        real = to_tensor(batches.at(step * BATCH).pictures)
-        d.zero_grad()
-        bce(d(real), one).backward()
-        fake = g(torch.randn(BATCH, 100, generator=noise))
-        bce(d(fake.detach()), zero).backward()
-        optimizers[1].step()
-        g.zero_grad()
-        bce(d(fake), one).backward()
-        optimizers[0].step()
-    return g.eval()
+    plain = PlainDCGAN(model, pictures, seed)
+    for _ in range(steps):
+        plain.round()
+    generator: nn.Module = plain.model.generator
+    return generator.eval()
 
 
 def ours(model: Model, pictures: PictureSet, steps: int, seed: int) -> tuple[nn.Module, nn.Module]:
@@ -125,7 +114,7 @@ def main() -> None:
         model = build("dcgan", {}, PictureSpec(1, 32, 32, mnist.classes), seed)
         last, averaged = ours(model, mnist, options.steps, seed)
         rows = {
-            "plain loop, float32": plain_loop(model.train(), mnist, options.steps, seed),
+            "plain loop, float32": plain_loop(model, mnist, options.steps, seed),
             "mezzotint, last weights": last,
             "mezzotint, averaged weights": averaged,
         }
