@@ -27,8 +27,12 @@ def slopes(critic: Critic, pictures: Tensor) -> Tensor:
 
 def squared_lengths(scores: Tensor, pictures: Tensor) -> Tensor:
     """As `slopes`, for scores [N] that were computed already, from pictures that want gradients."""
-    (gradient,) = torch.autograd.grad(scores.float().sum(), pictures, create_graph=True)
-    return gradient.float().square().flatten(1).sum(1)
+    (gradient,) = torch.autograd.grad(_precise(scores).sum(), pictures, create_graph=True)
+    return _precise(gradient).square().flatten(1).sum(1)
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor, one_sided: bool = False) -> Tensor:
