@@ -66,6 +66,15 @@ class Discriminates(Protocol):
 
 
 @runtime_checkable
+class Criticises(Protocol):
+    """Gives real pictures higher scores than generated ones, on a scale of its own."""
+
+    def critic(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Scores [N], any real numbers."""
+        ...
+
+
+@runtime_checkable
 class Scores(Protocol):
     """Gives (a bound on) the log-likelihood of pictures."""
 
@@ -79,7 +88,8 @@ class Scores(Protocol):
 
 
 CAPABILITIES: dict[str, type] = {
-    protocol.__name__.lower(): protocol for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Scores)
+    protocol.__name__.lower(): protocol
+    for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Criticises, Scores)
 }
 
 

@@ -6,8 +6,8 @@ latents each time, with the weights that are being trained rather than their ave
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
 
 Array = NDArray[np.float64]
+Judge = Callable[[Tensor, Tensor | None], Tensor]
 
 _PICTURES = 256
 """Held-out and generated pictures, each."""
@@ -77,7 +78,7 @@ class Probe:
             offered = capabilities(model)
             found: dict[str, float] = {"pictures/held_out": len(self.held) if self.honest else 0.0}
             if "samples" in offered:
-                found |= self._generated(model, "discriminates" in offered)
+                found |= self._generated(model, _judge(model, offered))
             if "encodes" in offered and "samples" in offered and len(self.held) >= _FEWEST:
                 latents = _numpy(torch.cat([can(model).encode(x) for x, _ in self._batches(self.held)]))
                 prior = _numpy(can(model).latent(len(self.held)))
@@ -88,21 +89,21 @@ class Probe:
                 found |= self._losses(model)
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
-    def _generated(self, model: Model, discriminates: bool) -> dict[str, float]:
+    def _generated(self, model: Model, judge: Judge | None) -> dict[str, float]:
         """The measures of generated pictures, which are gone again batch by batch."""
         small, real_side, fake_side = [], [], []
         latents = can(model).latent(len(self.held)).split(self._batch)
         for (pictures, labels), z in zip(self._batches(self.held), latents, strict=True):
             fake = can(model).generate(z, labels)
             small.append(shrunk(fake))
-            if discriminates:
-                real_side.append(can(model).discriminate(pictures, labels))
-                fake_side.append(can(model).discriminate(fake, labels))
+            if judge is not None:
+                real_side.append(judge(pictures, labels))
+                fake_side.append(judge(fake, labels))
         found: dict[str, float] = {}
         features = np.concatenate(small)
         if not np.isfinite(features).all():
             return {}
-        if discriminates:
+        if judge is not None:
             accuracy, probability = told_apart(_numpy(torch.cat(real_side)), _numpy(torch.cat(fake_side)))
             found |= {"discriminator/accuracy": accuracy, "discriminator/probability": probability}
         if len(features) >= _FEWEST and self._spread > 0:
@@ -142,6 +143,15 @@ class Probe:
 
     def _small(self, rows: NDArray[np.int64]) -> Array:
         return np.concatenate([shrunk(x) for x, _ in self._batches(rows)])
+
+
+def _judge(model: Model, offered: list[str]) -> Judge | None:
+    """What gives scores of pictures, high for real: the critic itself, since probabilities of its may all be 0 or 1."""
+    if "criticises" in offered:
+        return cast(Judge, can(model).critic)
+    if "discriminates" not in offered:
+        return None
+    return lambda pictures, labels: torch.logit(can(model).discriminate(pictures, labels), 1e-7)
 
 
 def can(model: Model) -> Any:
@@ -226,26 +236,27 @@ def active_units(latents: Array, prior: Array) -> int:
 def told_apart(real: Array, fake: Array) -> tuple[float, float]:
     """How well a discriminator tells real pictures from generated ones, once its probabilities are calibrated.
 
-    The probabilities become sigmoid(a logit(p) + b), fitted by Platt's method: Platt (1999), "Probabilistic outputs for
-    support vector machines", with its targets that keep the fit finite. So a discriminator that is right but biased
+    The scores become probabilities sigmoid(a score + b), fitted by Platt's method: Platt (1999), "Probabilistic outputs
+    for support vector machines", with its targets that keep the fit finite. So a discriminator that is right but biased
     gets its due; one that takes generated pictures for real ones more often than real pictures knows nothing.
 
     Args:
-        real, fake: probabilities [N] and [M] of being real.
+        real, fake: scores [N] and [M] of being real, on any scale, such as the logits of probabilities.
 
     Returns:
         (accuracy with both kinds counting half, mean probability of the truth), each one half at the equilibrium.
 
     Example:
-        >>> told_apart(np.array([0.9, 0.8]), np.array([0.7, 0.6]))[0]
+        >>> told_apart(np.array([9.0, 8.0]), np.array([7.0, 6.0]))[0]
         1.0
     """
-    p = np.clip(np.concatenate([real, fake]), 1e-12, 1 - 1e-7)
-    truth = np.repeat([1.0, 0.0], [len(real), len(fake)])
-    slope, offset = _platt(np.log(p / (1 - p)), truth)
+    scores, truth = np.concatenate([real, fake]), np.repeat([1.0, 0.0], [len(real), len(fake)])
+    if not np.isfinite(scores).all():
+        return 0.5, 0.5
+    slope, offset = _platt(scores, truth)
     if slope <= 0 or not np.isfinite([slope, offset]).all():
         return 0.5, 0.5
-    q = _sigmoid(slope * np.log(p / (1 - p)) + offset)
+    q = _sigmoid(slope * scores + offset)
     right = np.where(truth > 0, q, 1 - q)
     halves = [right[truth == side] for side in (1, 0)]
     accuracy = float(np.mean([(half > 0.5).mean() for half in halves]))

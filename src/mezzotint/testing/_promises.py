@@ -61,6 +61,14 @@ def _discriminates(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
     assert bool(((probability >= 0) & (probability <= 1)).all()), f"{model.name}.discriminate gives no probability"
 
 
+def _criticises(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
+    scores = model.critic(pictures, labels)
+    assert scores.shape == (len(pictures),)
+    assert bool(torch.isfinite(scores).all()), f"{model.name}.critic is not finite"
+    few = model.critic(pictures[:2], None if labels is None else labels[:2])
+    assert torch.allclose(scores[:2], few, rtol=1e-3, atol=1e-4), f"{model.name}.critic mixes pictures"
+
+
 def _scores(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     nats = model.log_likelihood(pictures, seed=1)
     assert nats.shape == (len(pictures),)
@@ -79,5 +87,6 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "decodes": _decodes,
     "reconstructs": _reconstructs,
     "discriminates": _discriminates,
+    "criticises": _criticises,
     "scores": _scores,
 }
