@@ -33,6 +33,8 @@ def native(model: Model) -> Any:
     copied = copy.deepcopy(model)
     for module in copied.modules():
         module.__class__ = _NATIVE.get(type(module), type(module))
+        if hasattr(module, "activation"):
+            module.activation = F.leaky_relu
     return copied.train()
 
 
@@ -93,5 +95,47 @@ class PlainVAE:
         self.step += 1
 
 
-PLAIN: dict[str, type[PlainDCGAN] | type[PlainVAE]] = {"dcgan": PlainDCGAN, "vae": PlainVAE}
+class PlainWGANGP:
+    """The loop of the well-known PyTorch implementations of WGAN-GP: three passes of the critic, fresh noise.
+
+    Args:
+        model: a `wgan_gp`, unconditional; it is not changed.
+        pictures, seed: as for `PlainDCGAN`.
+    """
+
+    def __init__(self, model: Model, pictures: PictureSet, seed: int) -> None:
+        self.model, self.step, self.seen = native(model), 0, 0
+        config = self.model.config
+        nets = (self.model.generator, self.model.discriminator)
+        self.adams = [torch.optim.Adam(net.parameters(), config.lr, (config.beta1, config.beta2)) for net in nets]
+        self.batches = Batches(pictures, BATCH, seed, rows=pictures.splits["train"])
+        self.noise = torch.Generator().manual_seed(seed + 1)
+
+    def round(self) -> None:
+        """The critic's steps, and the generator's."""
+        g, d = self.model.generator, self.model.discriminator
+        for _ in range(self.model.config.turns):
+            real = to_tensor(self.batches.at(self.seen).pictures)
+            self.seen += BATCH
+            d.zero_grad()
+            fake = g(self._latents()).detach()
+            mix = torch.rand(BATCH, 1, 1, 1, generator=self.noise)
+            between = (mix * real + (1 - mix) * fake).requires_grad_(True)
+            scores = d(between)
+            (slope,) = torch.autograd.grad(
+                scores, between, torch.ones_like(scores), create_graph=True, retain_graph=True
+            )
+            penalty = ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+            (d(fake).mean() - d(real).mean() + self.model.config.gradient_penalty * penalty).backward()
+            self.adams[1].step()
+        g.zero_grad()
+        (-d(g(self._latents())).mean()).backward()
+        self.adams[0].step()
+        self.step += 1
+
+    def _latents(self) -> torch.Tensor:
+        return torch.randn(BATCH, self.model.latent_size, generator=self.noise)
+
+
+PLAIN: dict[str, Any] = {"dcgan": PlainDCGAN, "vae": PlainVAE, "wgan_gp": PlainWGANGP}
 """Name of a model -> its plain loop."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mezzotint.tasks.hub import from_pretrained as from_pretrained
     from mezzotint.tasks.hub import push_to_hub as push_to_hub
     from mezzotint.tasks.hub import save_pretrained as save_pretrained
+    from mezzotint.tasks.project import project as project
     from mezzotint.tasks.report import report as report
     from mezzotint.tasks.run import Run as Run
     from mezzotint.tasks.run import load as load
@@ -38,6 +39,7 @@ _LAZY = {
     "load": "mezzotint.tasks.run",
     "load_scores": "mezzotint.tasks.evaluation",
     "open_pictures": "mezzotint.data.open",
+    "project": "mezzotint.tasks.project",
     "push_to_hub": "mezzotint.tasks.hub",
     "report": "mezzotint.tasks.report",
     "resume": "mezzotint.tasks.train",

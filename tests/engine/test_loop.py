@@ -199,6 +199,10 @@ KINDS = {
 }
 
 
+NOTES = ("accuracy", "gap", "augmentation", "information")
+"""What is logged beside the losses."""
+
+
 def loss_curves(kind: type[Model]) -> dict[str, list[float]]:
     """The sum of each phase's loss terms at steps 1, 25, 50, 75 and 100."""
     trainer = make_trainer(kind, make_pictures(), batch_size=8)
@@ -207,7 +211,11 @@ def loss_curves(kind: type[Model]) -> dict[str, list[float]]:
         trainer.round()
         if step == 1 or step % 25 == 0:
             for name, curve in curves.items():
-                terms = [v.item() for k, v in trainer.losses.items() if k.split("/")[0] == name and "accuracy" not in k]
+                terms = [
+                    value.item()
+                    for key, value in trainer.losses.items()
+                    if key.split("/")[0] == name and not key.endswith(NOTES)
+                ]
                 curve.append(round(sum(terms), 4))
     return curves
 
@@ -218,4 +226,4 @@ def test_golden_losses(name: str) -> None:
     curves = loss_curves(KINDS[name])
     assert curves.keys() == GOLDEN[name].keys()
     for phase, curve in curves.items():
-        np.testing.assert_allclose(curve, GOLDEN[name][phase], rtol=1e-2, err_msg=phase)
+        np.testing.assert_allclose(curve, GOLDEN[name][phase], rtol=1e-2, atol=2e-3, err_msg=phase)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mezzotint.nn import fastconv
 from mezzotint.nn.fastconv import FastConv2d
 from mezzotint.nn.penalties import gradient_penalty, slopes, squared_lengths
 
@@ -70,6 +71,21 @@ def test_a_flat_critic_can_be_lifted() -> None:
     )
     assert penalty.item() == pytest.approx(1, abs=1e-5)
     assert torch.isfinite(torch.autograd.grad(penalty, w)[0]).all()
+
+
+def test_slopes_ask_for_no_gradient_of_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    own = fastconv._weight_grad
+    monkeypatch.setattr(fastconv, "_measured", lambda dtype: True)
+    monkeypatch.setattr(fastconv, "_weight_grad", lambda *args: calls.append("weights") or own(*args))
+    layer = FastConv2d(2, 64, 4, 2, 1)
+    lengths = slopes(lambda x: layer(x).flatten(1).sum(1), normal(2, 2, 8, 8).float())
+    assert calls == []
+    lengths.sum().backward()
+    assert len(calls) == 1, "the penalty itself does"
+    assert layer.weight.grad is not None
+    layer(normal(2, 2, 8, 8).float()).sum().backward()
+    assert len(calls) == 2, "and so does what follows"
 
 
 def test_the_fast_convolutions_have_the_same_second_derivative() -> None:

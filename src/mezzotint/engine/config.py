@@ -52,6 +52,15 @@ class TrainConfig(Config):
     diagnose_every: int | None = option(
         None, "Rounds between two diagnoses; 0 never; empty as often as takes 3 % of the time.", ge=0
     )
+    balance_every: int = option(
+        100, "Rounds between two looks at the balance of a game that adapts itself to it; 0 never.", ge=0
+    )
+    stop_at_half: int = option(
+        0,
+        "Stop a game when the discriminator, once it could tell real from generated, was at one half in so many looks "
+        "in a row; 0 never.",
+        ge=0,
+    )
     tensorboard: bool = option(False, "Also write TensorBoard curves (extra: curves).")
 
     @model_validator(mode="after")

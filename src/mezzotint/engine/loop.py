@@ -131,10 +131,11 @@ class Trainer:
         playing = [player for player in self.players if self.step % player.phase.every == 0]
         for place, player in enumerate(playing):
             following = playing[place + 1].phase.prepare if place + 1 < len(playing) else None
-            for turn in range(player.phase.repeat):
+            turns = player.phase.turns()
+            for turn in range(turns):
                 if turn > 0 or place == 0:
                     self._next_batch()
-                last = turn == player.phase.repeat - 1
+                last = turn == turns - 1
                 self._update(
                     player, turn, hands_on=last and following is not None and following == player.phase.prepare
                 )

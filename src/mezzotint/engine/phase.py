@@ -61,7 +61,8 @@ class Phase:
         prepare: turn -> work that the loss needs (`turn.prepared`). When two phases in a row name the same
             `prepare` and the second uses the first's last batch, it is computed once and handed on; it then
             carries gradients for the second phase's networks, so the first must detach it.
-        repeat: turns in each round, every one on a fresh batch.
+        repeat: turns in each round, every one on a fresh batch; a function is asked at the beginning of each round, and
+            must go by what a checkpoint holds.
         every: take part only in each n-th round (a lazy regulariser).
         after: called after each update, for instance to clip weights.
     """
@@ -71,9 +72,13 @@ class Phase:
     loss: Callable[[Turn], Terms]
     optimizer: OptimizerSpec = OptimizerSpec()
     prepare: Callable[[Turn], Any] | None = None
-    repeat: int = 1
+    repeat: int | Callable[[], int] = 1
     every: int = 1
     after: Callable[[], None] | None = None
+
+    def turns(self) -> int:
+        """How many turns this phase takes now."""
+        return self.repeat() if callable(self.repeat) else self.repeat
 
     def networks(self) -> tuple[nn.Module, ...]:
         """`nets` as a tuple."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,14 +19,19 @@ from torch import Tensor, nn
 
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine.balancing import Balance
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._latent import GaussianLatent
+from mezzotint.nn.augment import ADA_COLUMNS, DIFF_COLUMNS, ada, diff_augment, next_probability
 from mezzotint.nn.games import GAMES
 from mezzotint.nn.norm import BatchNorm2d, grouped
 from mezzotint.nn.penalties import gradient_penalty, squared_lengths
 
 _CHUNK = 64
+_MOST_TURNS = 5
+_WINS, _LOSES = 0.9, 0.7
+"""The accuracy above which the discriminator is too far ahead, and below which it teaches too little."""
 
 
 class GameConfig(Config):
@@ -45,6 +52,26 @@ class GameConfig(Config):
     penalty_every: int = option(
         1, "Compute the penalties in every n-th turn only, n times as strong (lazy regularisation).", ge=1, le=64
     )
+    augment: Literal["none", "diffaugment", "adaptive"] = option(
+        "none",
+        "Change pictures before the discriminator sees them, so that it cannot learn few of them by heart: "
+        "DiffAugment, or as strongly as it overfits (ADA).",
+    )
+    augment_target: float = option(
+        0.6, "Adaptive augmentation: the mean sign of scores of training pictures that it aims at.", gt=0, lt=1
+    )
+    augment_pictures: int = option(
+        500_000, "Adaptive augmentation: pictures in which its strength may go from 0 to 1.", ge=1000
+    )
+    pack: int = option(
+        1,
+        "The discriminator judges so many pictures together, which shows it when they are alike (PacGAN).",
+        ge=1,
+        le=8,
+    )
+    balance: bool = option(
+        False, "Adapt how many turns each player takes by how well the discriminator tells held-out from generated."
+    )
     label_smoothing: float = option(
         0.0, "How far below 1 the target of real pictures is; for the non-saturating loss.", ge=0, lt=0.5
     )
@@ -62,6 +89,8 @@ class Adversarial(GaussianLatent):
     generator: nn.Module
     discriminator: nn.Module
     calibration: Tensor
+    strength: Tensor
+    ratio: Tensor
 
     def __init__(self, config: GameConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
@@ -71,9 +100,17 @@ class Adversarial(GaussianLatent):
             raise ConfigError(
                 f'model.label_smoothing is for the loss "non_saturating"; got loss={config.loss}. Set it to 0.'
             )
+        if config.pack > 1 and config.conditional:
+            raise ConfigError("A conditional discriminator cannot judge packs, since they mix classes: model.pack=1.")
         self.conditional = config.conditional
+        self.judged = replace(spec, channels=spec.channels * config.pack)
+        """The shape of what the discriminator sees."""
         # slope and offset of P(real) = sigmoid(slope * score + offset), fitted when training ends
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        if config.augment == "adaptive":
+            self.register_buffer("strength", torch.tensor(0.0))
+        if config.balance:
+            self.register_buffer("ratio", torch.tensor([config.turns, 1]))
 
     # The game -------------------------------------------------------------------------------------------------------
 
@@ -87,11 +124,21 @@ class Adversarial(GaussianLatent):
                 self.discriminator_loss,
                 self.optimizer(config.lr if config.discriminator_lr is None else config.discriminator_lr),
                 prepare=self.fakes,
-                repeat=config.turns,
+                repeat=partial(self._turns, 0) if config.balance else config.turns,
                 after=self.after_discriminator,
             ),
-            Phase("generator", self.generator, self.generator_loss, self.optimizer(config.lr), prepare=self.fakes),
+            Phase(
+                "generator",
+                self.generator,
+                self.generator_loss,
+                self.optimizer(config.lr),
+                prepare=self.fakes,
+                repeat=partial(self._turns, 1) if config.balance else 1,
+            ),
         )
+
+    def _turns(self, player: int) -> int:
+        return int(self.ratio[player])
 
     def optimizer(self, lr: float) -> OptimizerSpec:
         """What moves a network."""
@@ -111,7 +158,7 @@ class Adversarial(GaussianLatent):
         due = turn.step % config.penalty_every == 0
         slope = due and (config.r1 > 0 or config.r2 > 0)
         both = torch.cat((turn.pictures, fakes)).requires_grad_(slope)
-        scores = self._both(both, self.known(turn.labels))
+        scores = self._both(turn, both)
         real, fake = scores.chunk(2)
         terms = dict(game.discriminator(real, fake, config.label_smoothing))
         turn.note("accuracy", ((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
@@ -128,20 +175,45 @@ class Adversarial(GaussianLatent):
 
     def generator_loss(self, turn: Turn) -> Terms:
         """The game's loss of the generator."""
-        game, labels = GAMES[self.config.loss], self.known(turn.labels)
+        game = GAMES[self.config.loss]
         if not game.paired:
-            return game.generator(self.discriminator(turn.prepared, labels), None)
-        fake, real = self._both(torch.cat((turn.prepared, turn.pictures)), labels).chunk(2)
+            seen = self.seen(turn, turn.prepared)
+            return game.generator(self.score(seen, self.known(turn.labels)), None)
+        fake, real = self._both(turn, torch.cat((turn.prepared, turn.pictures))).chunk(2)
         return game.generator(fake, real)
+
+    def seen(self, turn: Turn, pictures: Tensor) -> Tensor:
+        """What the discriminator is shown of `pictures` while training: augmented, where that is asked for."""
+        if self.config.augment == "diffaugment":
+            return diff_augment(pictures, turn.draw.uniform(len(pictures), DIFF_COLUMNS))
+        if self.config.augment == "adaptive":
+            turn.note("augmentation", self.strength)
+            return ada(pictures, self.strength, turn.draw.uniform(len(pictures), ADA_COLUMNS))
+        return pictures
+
+    def packs(self, pictures: Tensor) -> Tensor:
+        """[N, C, H, W] -> [ceil(N / pack), pack * C, H, W], the last one filled up from the beginning."""
+        pack = self.config.pack
+        if pack == 1:
+            return pictures
+        full = -(-len(pictures) // pack) * pack
+        rows = torch.arange(full, device=pictures.device) % len(pictures)
+        return pictures[rows].reshape(full // pack, self.judged.channels, *pictures.shape[2:])
+
+    def score(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        """The discriminator's scores of pictures [N, C, H, W]: [N], or of packs, [ceil(N / pack)]."""
+        return self.discriminator(self.packs(pictures), labels)
 
     def known(self, labels: Tensor | None) -> Tensor | None:
         """The labels [N] for a conditional model, None for another."""
         return labels if self.conditional else None
 
-    def _both(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """Scores [2N] of two sets of pictures in one pass, which is faster than two; each keeps its own statistics."""
+    def _both(self, turn: Turn, pictures: Tensor) -> Tensor:
+        """Scores of two sets [2N, C, H, W] in one pass, which is faster than two; each keeps its own statistics."""
+        labels, pictures = self.known(turn.labels), self.seen(turn, pictures)
+        packs = torch.cat([self.packs(half) for half in pictures.chunk(2)]) if self.config.pack > 1 else pictures
         with grouped(self.discriminator, 2) if self._normalised else nullcontext():
-            return self.discriminator(pictures, None if labels is None else torch.cat((labels, labels)))
+            return self.discriminator(packs, None if labels is None else torch.cat((labels, labels)))
 
     @property
     def _normalised(self) -> bool:
@@ -150,7 +222,7 @@ class Adversarial(GaussianLatent):
     def _gradient_penalty(self, turn: Turn, fakes: Tensor) -> Tensor:
         labels, mix = self.known(turn.labels), turn.draw.uniform(len(fakes), 1, 1, 1)
         return self.config.gradient_penalty * gradient_penalty(
-            lambda pictures: self.discriminator(pictures, labels), turn.pictures, fakes, mix
+            lambda pictures: self.score(self.seen(turn, pictures), labels), turn.pictures, fakes, mix
         )
 
     # What it can do -------------------------------------------------------------------------------------------------
@@ -163,12 +235,15 @@ class Adversarial(GaussianLatent):
     def critic(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
         """The discriminator's own score [N], high for real; its scale depends on the loss.
 
+        One that judges packs gives each picture the score of the `pack` following ones that it stands among.
+
         Args:
             pictures: [N, C, H, W] in [-1, 1].
             labels: class indices [N], for a conditional model.
         """
         pictures = self.check_pictures(pictures)
-        return self.discriminator(pictures, self.check_labels(len(pictures), labels) if self.conditional else None)
+        scores = self.score(pictures, self.check_labels(len(pictures), labels) if self.conditional else None)
+        return scores.repeat_interleave(self.config.pack)[: len(pictures)]
 
     @torch.no_grad()
     def discriminate(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -179,6 +254,35 @@ class Adversarial(GaussianLatent):
             labels: class indices [N], for a conditional model.
         """
         return torch.sigmoid(self.calibration[0] * self.critic(pictures, labels) + self.calibration[1])
+
+    # Balance --------------------------------------------------------------------------------------------------------
+
+    def adapts(self) -> bool:
+        """Whether this model's training goes by how the game stands."""
+        return self.config.balance or self.config.augment == "adaptive"
+
+    @torch.no_grad()
+    def balance(self, standing: Balance) -> None:
+        """Augment more when the discriminator knows its pictures by heart; give the player who loses a turn more."""
+        if self.config.augment == "adaptive":
+            p = next_probability(
+                float(self.strength),
+                standing.sign,
+                standing.pictures * int(self.ratio[0] if self.config.balance else self.config.turns),
+                target=self.config.augment_target,
+                pictures_for_full=self.config.augment_pictures,
+            )
+            self.strength.fill_(p)
+        if self.config.balance:
+            discriminator, generator = self.ratio.tolist()
+            most = max(_MOST_TURNS, self.config.turns)
+            if standing.accuracy > _WINS:
+                more = (discriminator - 1, generator) if discriminator > 1 else (1, min(generator + 1, _MOST_TURNS))
+            elif standing.accuracy < _LOSES:
+                more = (discriminator, generator - 1) if generator > 1 else (min(discriminator + 1, most), 1)
+            else:
+                more = (discriminator, generator)
+            self.ratio.copy_(torch.tensor(more))
 
     def start(self) -> None:
         """The calibration is that of a discriminator which is about to move."""
@@ -194,7 +298,7 @@ class Adversarial(GaussianLatent):
         generated = self.sample(len(pictures), seed=1, labels=known)
         marks = [None] * len(pictures) if known is None else known.split(_CHUNK)
         found = [
-            self.discriminator(x, mark)
+            self.critic(x, mark)
             for side in (pictures, generated)
             for x, mark in zip(side.split(_CHUNK), marks, strict=False)
         ]

@@ -13,6 +13,7 @@ from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import PictureSpec
 from mezzotint.models._adversarial import Adversarial, GameConfig
+from mezzotint.nn.activations import leaky_relu
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.norm import BatchNorm2d
 from mezzotint.nn.sizes import cut, even, resolutions
@@ -79,6 +80,8 @@ class Discriminator(nn.Module):
         widths = [config.discriminator_width * min(2**k, config.most) for k in range(len(sizes) - 1)]
         classes = len(spec.classes) if config.conditional else 0
         projected = config.condition == "projection"
+        # in place, which saves memory, or fit to be differentiated again
+        self.activation = F.leaky_relu_ if normalised else leaky_relu
         self.shape = (spec.height, spec.width)
         self.features_shape = (widths[-1], *sizes[-1])
         self.embed = nn.Embedding(classes, spec.height * spec.width) if classes and not projected else None
@@ -94,9 +97,9 @@ class Discriminator(nn.Module):
         x = pictures
         if self.embed is not None:
             x = torch.cat((x, self.embed(labels).view(-1, 1, *self.shape)), 1)
-        x = F.leaky_relu_(self.first(even(x)), 0.2)
+        x = self.activation(self.first(even(x)), 0.2)
         for down, norm in zip(self.downs, self.norms, strict=True):
-            x = F.leaky_relu_(norm(down(even(x))), 0.2)
+            x = self.activation(norm(down(even(x))), 0.2)
         return x
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -146,7 +149,7 @@ class Convolutional(Adversarial):
         super().__init__(config, spec)
         self.latent_size = config.latent
         self.generator = Generator(config, spec, codes)
-        self.discriminator = Discriminator(config, spec, self.normalised)
+        self.discriminator = Discriminator(config, self.judged, self.normalised)
         self.apply(initialise)
         if config.spectral_norm:
             constrain(self.discriminator)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mezzotint.engine.model import PictureSpec
 from mezzotint.models._convolutional import ConvolutionalConfig
+from mezzotint.nn.activations import relu
 from mezzotint.nn.fastconv import FastConv2d
 from mezzotint.nn.norm import BatchNorm2d
 from mezzotint.nn.sizes import cut, even, resolutions
@@ -48,8 +49,8 @@ class DownBlock(nn.Module):
         def half(y: Tensor) -> Tensor:
             return F.avg_pool2d(even(y), 2) if self.halve else y
 
-        y = self.conv1(x if self.first else F.relu(x))
-        return self.shortcut(half(x)) + half(self.conv2(F.relu(y)))
+        y = self.conv1(x if self.first else relu(x))
+        return self.shortcut(half(x)) + half(self.conv2(relu(y)))
 
 
 class ResidualGenerator(nn.Module):
@@ -103,7 +104,7 @@ class ResidualCritic(nn.Module):
         x = self.first(x)
         for block in self.blocks:
             x = block(x)
-        features = F.relu(self.plain(x)).mean((2, 3))
+        features = relu(self.plain(x)).mean((2, 3))
         scores = self.last(features).flatten().float()
         if self.project is not None:
             scores = scores + (self.project(labels) * features.float()).sum(1)

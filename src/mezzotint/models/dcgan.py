@@ -51,5 +51,6 @@ class DCGAN(Convolutional):
         {"conditional": True, "condition": "projection", "loss": "hinge", "spectral_norm": True},
         {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_every": 2},
         {"loss": "least_squares", "discriminator_lr": 4e-4, "turns": 2},
-        {"label_smoothing": 0.1},
+        {"label_smoothing": 0.1, "pack": 2, "augment": "diffaugment"},
+        {"augment": "adaptive", "balance": True},
     )

@@ -215,14 +215,14 @@ class VAE(GaussianLatent):
             raise ConfigError(
                 f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
             )
+        return self.generate(latents)
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As `decode`, but with gradients; labels are not used."""
         output: Tensor = self.decoder(latents.to(self.device))
         if self.config.likelihood == "bernoulli":
             return torch.sigmoid(output) * 2 - 1
         return output[:, : self.spec.channels].clamp(-1, 1)
-
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As `decode`; labels are not used."""
-        return self.decode(latents)
 
     def reconstruct(self, pictures: Tensor) -> Tensor:
         """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""

@@ -55,7 +55,11 @@ class WGANGP(Convolutional):
     )
     Config = WGANGPConfig
     tiny = {"latent": 8, "width": 8, "discriminator_width": 8, "turns": 2}
-    variants = ({"conditional": True}, {"network": "residual"}, {"network": "residual", "conditional": True})
+    variants = (
+        {"conditional": True},
+        {"network": "residual", "conditional": True, "condition": "projection"},
+        {"network": "residual", "pack": 2, "penalty_every": 2},
+    )
     normalised = False
     config: WGANGPConfig
 
@@ -63,6 +67,6 @@ class WGANGP(Convolutional):
         super().__init__(config, spec)
         if config.network == "residual":
             self.generator = ResidualGenerator(config, spec)
-            self.discriminator = ResidualCritic(config, spec)
+            self.discriminator = ResidualCritic(config, self.judged)
             if config.spectral_norm:
                 constrain(self.discriminator)

@@ -19,6 +19,9 @@ the parent's names and shapes: a checkpoint made with one loads into the other.
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -97,6 +100,27 @@ def _last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+_wanted = threading.local()
+
+
+@contextmanager
+def inputs_only() -> Iterator[None]:
+    """Inside, backward passes of the calling thread give gradients of inputs and none of weights.
+
+    For ``torch.autograd.grad(scores, pictures)``: a function of one's own isn't told that nobody asked for the weights'
+    gradients, and computes them, which is half of its work.
+    """
+    _wanted.inputs = True
+    try:
+        yield
+    finally:
+        _wanted.inputs = False
+
+
+def _weights_too() -> bool:
+    return not getattr(_wanted, "inputs", False)
+
+
 # --- their derivatives ---------------------------------------------------------------------------------------
 
 
@@ -111,6 +135,7 @@ class _Down(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         need_x, need_w, _ = ctx.needs_input_grad
+        need_w &= _weights_too()
         grad = _last(grad)
         grad_x = up(grad, w, ctx.geometry, (x.shape[2], x.shape[3])) if need_x else None
         return grad_x, weight_grad(x, grad, ctx.geometry) if need_w else None, None
@@ -127,6 +152,7 @@ class _Up(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, w = ctx.saved_tensors
         need_y, need_w, _, _ = ctx.needs_input_grad
+        need_w &= _weights_too()
         grad = _last(grad)
         grad_y = down(grad, w, ctx.geometry) if need_y else None
         return grad_y, weight_grad(grad, y, ctx.geometry) if need_w else None, None, None

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mezzotint.nn.fastconv import inputs_only
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -27,7 +29,8 @@ def slopes(critic: Critic, pictures: Tensor) -> Tensor:
 
 def squared_lengths(scores: Tensor, pictures: Tensor) -> Tensor:
     """As `slopes`, for scores [N] that were computed already, from pictures that want gradients."""
-    (gradient,) = torch.autograd.grad(_precise(scores).sum(), pictures, create_graph=True)
+    with inputs_only():
+        (gradient,) = torch.autograd.grad(_precise(scores).sum(), pictures, create_graph=True)
     return _precise(gradient).square().flatten(1).sum(1)
 
 

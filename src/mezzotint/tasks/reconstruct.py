@@ -111,17 +111,38 @@ def reconstruct(
         ('000000.png', '000001.png', '000002.png')
     """
     require(run.model, "reconstructs", "reconstruct", others=models_that("reconstructs"))
+    return write_as_seen(
+        run, source, out, run.model.reconstruct, beside=beside, overwrite=overwrite, progress=progress, tell=tell
+    )
+
+
+def write_as_seen(
+    run: Any,
+    source: Any,
+    out: str | Path,
+    see: Callable[[Tensor], Tensor],
+    *,
+    beside: bool,
+    overwrite: bool,
+    extra: tuple[str, ...] = (),
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Reconstructions:
+    """As `reconstruct`, with `see` giving pictures [n, C, H, W] back, some at a time and in their order.
+
+    `extra` names further files that the caller is going to write to `out`.
+    """
     out = Path(out)
     refuse_file(out, "Reconstructions")
     pictures = open_pictures(source, settings_for(run.recipe), notify=tell)
     files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
-    extra = ("grid.png",) if beside else ()
+    extra += ("grid.png",) if beside else ()
     taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)
     if taken is not None:
         raise ConfigError(f"{out / taken} is there already; choose another folder, or pass --overwrite.")
     with atomic.explained(out):
         out.mkdir(parents=True, exist_ok=True)
-    scores, pairs = _work(run.model, pictures, [out / file for file in files], progress)
+    scores, pairs = _work(run.model, see, pictures, [out / file for file in files], progress)
     if beside:
         save_picture(out / "grid.png", grid(pairs, columns=2 * math.ceil(math.sqrt(len(pairs) / 4))))
     result = Reconstructions(out, pictures.names, files, scores, pictures.bad, pictures.notes)
@@ -181,14 +202,18 @@ def unique_stems(names: Sequence[str]) -> list[str]:
 
 @torch.no_grad()
 def _work(
-    model: Any, pictures: PictureSet, files: Sequence[Path], progress: Callable[[int, int], None] | None
+    model: Any,
+    see: Callable[[Tensor], Tensor],
+    pictures: PictureSet,
+    files: Sequence[Path],
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[tuple[float, ...], NDArray[np.uint8]]:
     """Write the files; returns the PSNR of each and the pairs to show, [2 * shown, H, W, C]."""
     scores: list[float] = []
     pairs: list[NDArray[np.uint8]] = []
     for start in range(0, len(pictures), _CHUNK):
         original = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], model.spec), model.device)
-        seen: Tensor = model.reconstruct(original).float()
+        seen = see(original).float()
         values = to_uint8(seen.cpu().numpy())
         save_all(files[start : start + len(values)], values)
         if start < _SHOWN:

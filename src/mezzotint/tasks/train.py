@@ -13,6 +13,7 @@ from mezzotint.core.config import merge
 from mezzotint.core.errors import CheckpointError, DataError, Interrupted, MezzotintError, TrainingError
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import PictureSet
+from mezzotint.engine.balancing import Balancing, wanted
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget
 from mezzotint.engine.checkpoint import Checkpoint
@@ -224,6 +225,8 @@ def _work(
     callbacks: list[Callback] = [interrupts]
     if given.recipe.train.minutes is not None:
         callbacks.append(TimeBudget(given.recipe.train.minutes))
+    if wanted(given.model, given.recipe.train.balance_every, given.recipe.train.stop_at_half):
+        callbacks.append(Balancing(given.recipe.train.balance_every, given.recipe.train.stop_at_half))
     if parallel.rank == 0:
         # What asks to stop comes first, so that the others know it in the same round.
         callbacks += _callbacks(folder, given, quiet, tell or ((lambda text: None) if quiet else print))
