@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mezzotint.core.config import Config, option
+from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.testing import CHECKS, check_model
@@ -70,6 +71,13 @@ class Toy(Model):
     @torch.no_grad()
     def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
         return -(self.reconstruct(pictures) - pictures).square().flatten(1).sum(1)
+
+    @torch.no_grad()
+    def importance_log_likelihood(self, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+        if samples < 1:
+            raise ConfigError("no samples")
+        draws = torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+        return self.log_likelihood(pictures) + draws.logsumexp(0)
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
         return -nats / (self.spec.values * torch.log(torch.tensor(2.0)))
@@ -143,6 +151,18 @@ def by_chance(self: Any, pictures: Tensor, seed: int = 0) -> Tensor:
     return Toy.log_likelihood(self, pictures) + torch.rand(len(pictures))
 
 
+def in_company(self: Any, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+    return Toy.importance_log_likelihood(self, pictures, samples, seed) * len(pictures)
+
+
+def never_refusing(self: Any, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+    return Toy.importance_log_likelihood(self, pictures, samples or 1, seed)
+
+
+def the_bound(self: Any, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+    return Toy.log_likelihood(self, pictures)
+
+
 BROKEN: list[tuple[str, str, Callable[[], type[Model]]]] = [
     ("declaration", "sentence", lambda: unlike(summary="no sentence")),
     ("declaration", "docstring", lambda: unlike(__doc__=None)),
@@ -165,6 +185,9 @@ BROKEN: list[tuple[str, str, Callable[[], type[Model]]]] = [
     ("capabilities", "has shape", lambda: unlike(reconstruct=lambda self, x: Toy.reconstruct(self, x)[:1])),
     ("capabilities", "ignores its seed", lambda: unlike(log_likelihood=by_chance)),
     ("capabilities", "a bit more", lambda: unlike(bits_per_dim=lambda self, nats: -nats)),
+    ("capabilities", "likelihood of one picture", lambda: unlike(importance_log_likelihood=in_company)),
+    ("capabilities", "accepts no samples", lambda: unlike(importance_log_likelihood=never_refusing)),
+    ("capabilities", "importance_log_likelihood ignores", lambda: unlike(importance_log_likelihood=the_bound)),
 ]
 
 

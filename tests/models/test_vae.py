@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
+from mezzotint.core.errors import ConfigError
+from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
+from mezzotint.engine.phase import Turn
 
 SMALL = {"latent": 4, "width": 4, "hidden": (16,)}
 LIKELIHOODS = ["bernoulli", "gaussian", "logistic"]
@@ -88,6 +93,132 @@ def _weights(model: Any, x: Tensor, seed: int) -> Tensor:
     z = mean + q.scale * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
     prior = Normal(0.0, 1.0).log_prob(z).sum(1)
     return model.log_p(x, model.decoder(z)) + prior - q.log_prob(z).sum(1)
+
+
+def _linear(log_variance: float, off: float) -> tuple[Any, MultivariateNormal]:
+    """Probabilistic PCA as a VAE, and its likelihood in closed form (Tipping and Bishop 1999, eq. 2.5 and 2.10).
+
+    x = W z + b + e, e ~ N(0, s^2), so x ~ N(b, W W' + s^2) and p(z|x) = N(M^-1 W'(x - b), s^2 M^-1), M = W'W + s^2.
+    The encoder has that mean, moved by `off`, and of the variances the diagonal, changed by `log_variance`.
+    """
+    model: Any = build(
+        "vae", {"network": "mlp", "hidden": (), "latent": 3}, PictureSpec(1, 4, 4), seed=3
+    ).eval().requires_grad_(False)  # fmt: skip
+    w = torch.randn(16, 3, generator=torch.Generator().manual_seed(5)) * 0.3
+    b, sigma = torch.linspace(-0.3, 0.3, 16), math.exp(_softened(-1.2))
+    model.scale[0].fill_(-1.2)
+    model.decoder.head.weight.copy_(w)
+    model.decoder.head.bias.copy_(b)
+    inverse = (w.T @ w + sigma**2 * torch.eye(3)).inverse()
+    model.encoder.head.weight.copy_(torch.cat((inverse @ w.T, torch.zeros(3, 16))))
+    spread = (sigma**2 * inverse).diagonal().log() + log_variance
+    model.encoder.head.bias.copy_(torch.cat((-inverse @ w.T @ b + off, spread)))
+    return model, MultivariateNormal(b.double(), (w @ w.T + sigma**2 * torch.eye(16)).double())
+
+
+def _drawn(exact: MultivariateNormal, n: int) -> Tensor:
+    """[n, 1, 4, 4] of the model itself, always the same."""
+    noise = torch.randn(n, 16, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return (exact.loc + noise @ exact.scale_tril.T).float().view(n, 1, 4, 4)
+
+
+@pytest.mark.parametrize(("log_variance", "off"), [(0.0, 0.0), (0.5, 0.1), (-0.1, -0.1)])
+def test_the_likelihood_by_importance_sampling_is_that_of_probabilistic_pca(log_variance: float, off: float) -> None:
+    """To 0.05 nats for every picture, with encoders that are wrong in several ways; the ELBO is far from that."""
+    model, exact = _linear(log_variance, off)
+    x = _drawn(exact, 40)
+    truth = exact.log_prob(x.flatten(1).double())
+    found = model.importance_log_likelihood(x, samples=20_000)
+    assert (found - truth).abs().max() < 0.05
+    assert (model.importance_log_likelihood(x) - truth).mean().abs() < 0.05, "and on average with the usual 5,000"
+    bound = torch.stack([model.log_likelihood(x, seed=seed) for seed in range(50)]).mean()
+    assert bound < truth.mean() - 0.1, "the encoder is not so good that nothing is tested"
+
+
+def test_more_samples_rise_from_the_bound_to_the_likelihood() -> None:
+    """Theorem 1 of Burda et al. 2016, on average over draws, each step by more than its own standard error."""
+    model, exact = _linear(0.7, 0.15)
+    x = _drawn(exact, 200)
+    bound = torch.stack([model.log_likelihood(x, seed=seed) for seed in range(30)]).mean(0)
+    rising = [bound] + [
+        torch.stack([model.importance_log_likelihood(x, k, seed) for seed in range(30)]).mean(0) for k in (1, 4, 16, 64)
+    ]
+    # one sample estimates the ELBO itself, with the KL drawn too
+    gap = (rising[1] - rising[0]).double()
+    assert abs(gap.mean()) < 4 * gap.std() / math.sqrt(200)
+    for few, more in pairwise(rising[1:]):
+        gain = (more - few).double()
+        assert gain.mean() > 3 * gain.std() / math.sqrt(200)
+    assert rising[-1].mean() < exact.log_prob(x.flatten(1).double()).mean() + 0.05
+
+
+@pytest.mark.parametrize("network", ["conv", "mlp"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_the_likelihood_is_the_integral(likelihood: str, network: str) -> None:
+    """With one latent log p(x) is an integral over a line, which the trapezoidal rule gives."""
+    settings = {**SMALL, "latent": 1, "likelihood": likelihood, "network": network}
+    model: Any = build("vae", settings, PictureSpec(2, 8, 8), seed=4).eval()
+    x = (torch.rand(3, 2, 8, 8, generator=torch.Generator().manual_seed(1)) * 255).round() / 127.5 - 1
+    z = torch.linspace(-8, 8, 2001)[:, None]
+    with torch.no_grad():
+        output = model.decoder(z)
+        joint = torch.stack([model.log_p(each.expand(2001, -1, -1, -1), output) for each in x]).double()
+    best = joint.max()  # or the exponential would be nought
+    integral = torch.trapezoid((joint - best + Normal(0.0, 1.0).log_prob(z[:, 0])).exp(), z[:, 0].double())
+    found = model.importance_log_likelihood(x, samples=3000)
+    assert torch.allclose(found.double(), integral.log() + best, atol=0.05)
+
+
+def test_an_estimate_does_not_depend_on_how_it_is_cut_into_blocks() -> None:
+    """Row k with 600 samples is the mean of its weights, drawn here in one go."""
+    model: Any = build("vae", SMALL, PictureSpec(1, 8, 8), seed=2).eval()
+    x = torch.rand(3, 1, 8, 8) * 2 - 1
+    together = model.importance_log_likelihood(x, samples=600, seed=7)
+    alone = torch.cat([model.importance_log_likelihood(x[:k], samples=600, seed=7)[-1:] for k in (1, 2, 3)])
+    assert torch.allclose(together, alone, rtol=1e-5)
+    many = torch.rand(300, 1, 8, 8) * 2 - 1
+    some = model.importance_log_likelihood(many, samples=3, seed=7)
+    assert torch.allclose(some[:5], model.importance_log_likelihood(many[:5], samples=3, seed=7), rtol=1e-5)
+    assert model.importance_log_likelihood(x[:0]).shape == (0,)
+
+
+def test_pictures_are_made_black_and_white_anew_in_training_and_always_alike_in_scoring() -> None:
+    settings = {**SMALL, "likelihood": "bernoulli", "binarise": True}
+    model: Any = build("vae", settings, PictureSpec(1, 8, 8), seed=2).eval()
+    plain: Any = build("vae", {**SMALL, "likelihood": "bernoulli"}, PictureSpec(1, 8, 8), seed=2).eval()
+    seen: list[Tensor] = []
+    model.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    x = torch.rand(6, 1, 8, 8) * 2 - 1
+    for path in (("train", 1), ("train", 1), ("train", 2)):
+        model.loss(Turn(x, None, Draw(0, path), 0))
+    assert all(set(each.unique().tolist()) == {-1.0, 1.0} for each in seen)
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+    model.log_likelihood(x, seed=1), model.importance_log_likelihood(x, 10, seed=1), model.log_likelihood(x, seed=2)
+    assert torch.equal(seen[3], seen[4])
+    assert not torch.equal(seen[3], seen[5])
+    black_and_white = seen[3]
+    assert torch.equal(model.log_likelihood(x, seed=1), plain.log_likelihood(black_and_white, seed=1))
+    again = model.importance_log_likelihood(black_and_white, 10, seed=1)
+    assert torch.equal(again, plain.importance_log_likelihood(black_and_white, 10, seed=1))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
+def test_only_a_bernoulli_likelihood_is_of_black_and_white(likelihood: str) -> None:
+    with pytest.raises(ConfigError, match=r"set model\.likelihood=bernoulli too"):
+        build("vae", {"binarise": True, "likelihood": likelihood}, PictureSpec(1, 8, 8))
+
+
+def test_the_activation_is_the_one_asked_for() -> None:
+    """Two layers of tanh by hand, the net of Burda et al."""
+    model: Any = build("vae", {"network": "mlp", "hidden": (6, 5), "activation": "tanh"}, PictureSpec(1, 4, 4)).eval()
+    weights = {name: value.double().numpy() for name, value in model.encoder.state_dict().items()}
+    x = np.linspace(-1, 1, 16)
+    for layer in ("body.0", "body.2"):
+        x = np.tanh(weights[f"{layer}.weight"] @ x + weights[f"{layer}.bias"])
+    expected = weights["head.weight"] @ x + weights["head.bias"]
+    got = torch.cat(model.encoder(torch.linspace(-1, 1, 16).view(1, 1, 4, 4)), 1)[0]
+    assert np.allclose(got.detach().numpy(), expected, atol=1e-5)
 
 
 def test_pictures_of_any_float_are_taken_and_codes_do_not_depend_on_company() -> None:

@@ -11,6 +11,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.nn.likelihoods import (
     bernoulli,
+    binarised,
     bounded_log_variance,
     discretised_logistic,
     gaussian,
@@ -31,20 +32,39 @@ def test_gaussian() -> None:
     assert torch.allclose(gaussian(mean, log_scale, x), expected, atol=1e-4)
 
 
+def test_one_picture_beside_many_opinions() -> None:
+    """Pictures [2, 1, ...] and opinions [2, 5, ...] give what each pair alone gives."""
+    x, opinions, scales = torch.rand(2, 1, 3, 4, 4) * 2 - 1, torch.randn(2, 5, 3, 4, 4), torch.randn(2, 5, 3, 4, 4)
+    for kind in (lambda y, _, pictures: bernoulli(y, pictures), gaussian, discretised_logistic):
+        many = kind(opinions, scales, x)
+        each = [kind(opinions[:, k], scales[:, k], x[:, 0]) for k in range(5)]
+        assert many.shape == (2, 5)
+        assert torch.allclose(many, torch.stack(each, 1), rtol=1e-4)
+
+
+def test_greys_become_black_or_white_by_their_share() -> None:
+    """The share of white is the grey level, to four standard deviations; black and white stay what they are."""
+    greys = torch.tensor([-1.0, -0.6, 0.0, 0.9, 1.0])
+    drawn = binarised(greys.expand(40_000, 5), torch.rand(40_000, 5, generator=torch.Generator().manual_seed(0)))
+    assert set(drawn.unique().tolist()) == {-1.0, 1.0}
+    share, wanted = (drawn > 0).double().mean(0), (greys.double() + 1) / 2
+    assert ((share - wanted).abs() <= 4 * (wanted * (1 - wanted) / 40_000).sqrt()).all()
+
+
 def test_discretised_logistic_is_a_distribution() -> None:
     """Over the 256 grey levels the probabilities add up to one, wide, narrow, and far off centre."""
-    levels = (torch.arange(256, dtype=torch.float64) / 255 * 2 - 1)[:, None]
+    levels = (torch.arange(256, dtype=torch.float64) / 255 * 2 - 1).view(256, 1, 1, 1)
     for mean in (-3.0, -1.0, 0.013, 1.0):
         for log_scale in (-7.0, -3.0, 0.0, 2.0):
-            parameters = torch.full((256, 1), mean, dtype=torch.float64), torch.full((256, 1), log_scale).double()
+            parameters = (torch.full_like(levels, value) for value in (mean, log_scale))
             total = discretised_logistic(*parameters, levels).exp().sum()
             assert torch.allclose(total, torch.ones((), dtype=torch.float64), atol=1e-9), (mean, log_scale)
 
 
 def test_discretised_logistic_stays_finite() -> None:
-    mean = torch.tensor([[0.0], [1.0], [-1.0]], requires_grad=True)
-    log_scale = torch.full((3, 1), -7.0, requires_grad=True)
-    nats = discretised_logistic(mean, log_scale, torch.tensor([[1.0], [-1.0], [0.5]]))
+    mean = torch.tensor([0.0, 1.0, -1.0]).view(3, 1, 1, 1).requires_grad_()
+    log_scale = torch.full((3, 1, 1, 1), -7.0, requires_grad=True)
+    nats = discretised_logistic(mean, log_scale, torch.tensor([1.0, -1.0, 0.5]).view(3, 1, 1, 1))
     nats.sum().backward()
     for value in (nats, mean.grad, log_scale.grad):
         assert value is not None

@@ -75,7 +75,7 @@ def test_all_scores_that_can_be_had(run: Any) -> None:
     names = {each.contract.metric.split(",")[0].removesuffix(" of reconstructions") for each in found}
     assert {"frechet", "kid", "precision", "inception score", "sliced", "diversity", "memorising", "psnr", "ssim",
             "ms-ssim", "perceptual", "likelihood"} == names - {"recall", "density", "coverage"}  # fmt: skip
-    assert set(found.skipped) == {"accuracy"}
+    assert set(found.skipped) == {"accuracy"}, "and not nll, which takes long and was not named"
     assert "classes" in found.skipped["accuracy"]
     for score in found:
         assert score.contract.split == "test"
@@ -94,6 +94,25 @@ def test_the_scores_are_those_of_the_test_part_and_of_the_models_own_samples(run
     y = extractor(((samples * 127.5 + 128).floor().clamp(0, 255)).to(torch.uint8)).features
     assert found.value == pytest.approx(frechet_distance(x, y).value, rel=1e-9)
     assert (found.contract.n_real, found.contract.n_fake) == (18, 18)
+
+
+def test_the_likelihood_by_importance_sampling(run: Any, gan: Any) -> None:
+    found = evaluate(run, metrics="likelihood,nll", extractor=Counting())
+    bound, nll = found.scores
+    assert (nll.unit, nll.better, nll.details["samples"]) == ("nats", "lower", 5000)
+    assert nll.contract.metric == "nll, importance sampling, 5,000 samples"
+    assert (nll.contract.n_real, nll.contract.split) == (18, "test")
+    x = torch.from_numpy(open_pictures(run.recipe.summary.source, run.recipe.data).split("test").pictures)
+    x = x.permute(0, 3, 1, 2).float() / 127.5 - 1
+    own = run.model.importance_log_likelihood(x, samples=5000, seed=11)
+    assert nll.value == pytest.approx(-float(own.mean()), abs=0.2)
+    assert nll.low < nll.value < nll.high
+    assert nll.high - nll.value == pytest.approx(2.11 * float(own.std()) / 18**0.5, rel=0.05), "Student's t, 17 degrees"
+    for score, nats in ((bound, bound.value), (nll, -nll.value)):
+        bits = float(run.model.bits_per_dim(torch.tensor([nats])))
+        assert score.details["bits_per_value"] == pytest.approx(bits, rel=1e-5)
+    with pytest.raises(CapabilityError, match=r"a model that marginalises, and dcgan does not \(these do: vae\)"):
+        evaluate(gan, metrics="nll", extractor=Counting())
 
 
 def test_the_same_twice_and_other_seeds_another(run: Any) -> None:

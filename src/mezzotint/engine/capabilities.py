@@ -87,9 +87,22 @@ class Scores(Protocol):
         ...
 
 
+@runtime_checkable
+class Marginalises(Protocol):
+    """Integrates its latents out by importance sampling: log p(x) as closely as samples allow, where they are many."""
+
+    def importance_log_likelihood(self, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+        """Nats [N], on average a lower bound of log p(x) that rises with the number of samples to log p(x) itself."""
+        ...
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        """As in `Scores`."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     protocol.__name__.lower(): protocol
-    for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Criticises, Scores)
+    for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Criticises, Scores, Marginalises)
 }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from mezzotint.core import rng
@@ -16,17 +16,21 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._latent import GaussianLatent
-from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
+from mezzotint.nn.coders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from mezzotint.nn.importance import log_marginal
 from mezzotint.nn.likelihoods import (
     LEVELS,
     bernoulli,
+    binarised,
     bounded_log_variance,
     discretised_logistic,
     gaussian,
     gaussian_kl,
     least_scale,
 )
-from mezzotint.nn.sizes import cut, even, resolutions
+
+_ENCODED = 256
+"""Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
 
 
 class VAEConfig(Config):
@@ -37,81 +41,28 @@ class VAEConfig(Config):
     width: int = option(64, "Channels of the first convolution; each layer after it has twice as many.", ge=4)
     most: int = option(4, "No convolution has more channels than this many times the width.", ge=1)
     hidden: tuple[int, ...] = option((512,), "Units of the hidden layers of the mlp, from the picture inwards.")
+    activation: Literal["relu", "tanh", "silu"] = option("relu", "What follows each hidden layer of the mlp.")
     likelihood: Literal["bernoulli", "gaussian", "logistic"] = option(
         "gaussian",
         "What the decoder's output means: bernoulli for black and white, gaussian with one learned scale, or the "
         "discretised logistic, whose likelihood is in true bits.",
     )
+    binarise: bool = option(
+        False,
+        "Draw black or white anew each time a picture is trained on, with its grey level as the probability; bernoulli "
+        "only.",
+    )
     lr: float = option(1e-3, "Learning rate of Adam.", gt=0)
+    beta2: float = option(0.99, "Second moment of Adam.", ge=0, lt=1)
 
-
-def _mlp(sizes: list[int]) -> nn.Sequential:
-    return nn.Sequential(*[layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())])
-
-
-class MLPEncoder(nn.Module):
-    """Pictures [N, C, H, W] -> mean and log variance of q(z|x), each [N, latent]."""
-
-    def __init__(self, config: VAEConfig, spec: PictureSpec) -> None:
-        super().__init__()
-        self.body = _mlp([spec.values, *config.hidden])
-        self.head = nn.Linear((spec.values, *config.hidden)[-1], 2 * config.latent)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.head(self.body(x.flatten(1))).float().chunk(2, 1)
-        return mean, log_variance
-
-
-class MLPDecoder(nn.Module):
-    """Latents [N, latent] -> `outputs` values for every pixel, [N, outputs, H, W]."""
-
-    def __init__(self, config: VAEConfig, spec: PictureSpec, outputs: int) -> None:
-        super().__init__()
-        self.shape = (outputs, spec.height, spec.width)
-        self.body = _mlp([config.latent, *config.hidden[::-1]])
-        self.head = nn.Linear((config.latent, *config.hidden[::-1])[-1], math.prod(self.shape))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.head(self.body(z)).unflatten(1, self.shape).float()
-
-
-class ConvEncoder(nn.Module):
-    """Pictures [N, C, H, W] -> mean and log variance of q(z|x), each [N, latent]; stride-2 convolutions."""
-
-    def __init__(self, config: VAEConfig, spec: PictureSpec) -> None:
-        super().__init__()
-        sizes = resolutions(spec.height, spec.width)
-        widths = _widths(config, len(sizes) - 1)
-        self.downs = nn.ModuleList(FastConv2d(a, b, 4, 2, 1) for a, b in pairwise([spec.channels, *widths]))
-        self.head = nn.Linear(widths[-1] * math.prod(sizes[0]), 2 * config.latent)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        for down in self.downs:
-            x = F.silu(down(even(x)))
-        mean, log_variance = self.head(x.flatten(1)).float().chunk(2, 1)
-        return mean, log_variance
-
-
-class ConvDecoder(nn.Module):
-    """Latents [N, latent] -> `outputs` values for every pixel, [N, outputs, H, W]; the encoder's mirror."""
-
-    def __init__(self, config: VAEConfig, spec: PictureSpec, outputs: int) -> None:
-        super().__init__()
-        self.sizes = resolutions(spec.height, spec.width)
-        widths = _widths(config, len(self.sizes) - 1)[::-1]
-        self.first = nn.Linear(config.latent, widths[0] * math.prod(self.sizes[0]))
-        self.ups = nn.ModuleList(FastConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
-        self.last = FastConvTranspose2d(widths[-1], outputs, 4, 2, 1)
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = F.silu(self.first(z)).unflatten(1, (-1, *self.sizes[0]))
-        for up, size in zip(self.ups, self.sizes[1:-1], strict=True):
-            x = F.silu(cut(up(x), size))
-        return cut(self.last(x), self.sizes[-1]).float()
-
-
-def _widths(config: VAEConfig, depth: int) -> list[int]:
-    return [config.width * min(2**k, config.most) for k in range(depth)]
+    @model_validator(mode="after")
+    def _check(self) -> VAEConfig:
+        if self.binarise and self.likelihood != "bernoulli":
+            raise ValueError(
+                f"binarise makes pictures black and white, and the {self.likelihood} likelihood is of grey ones; set "
+                "model.likelihood=bernoulli too"
+            )
+        return self
 
 
 @register
@@ -144,7 +95,12 @@ class VAE(GaussianLatent):
     paper = Paper("Kingma, Welling", 2014, "Auto-Encoding Variational Bayes", "1312.6114")
     Config = VAEConfig
     tiny = {"latent": 4, "width": 8, "hidden": (16,)}
-    variants = ({"network": "mlp"}, {"likelihood": "bernoulli"}, {"likelihood": "logistic"})
+    variants = (
+        {"network": "mlp"},
+        {"likelihood": "bernoulli"},
+        {"likelihood": "logistic"},
+        {"network": "mlp", "activation": "tanh", "likelihood": "bernoulli", "binarise": True},
+    )
     averaged = ("encoder", "decoder", "scale")
     config: VAEConfig
 
@@ -156,25 +112,37 @@ class VAE(GaussianLatent):
                 "Use --size 8 or --set model.network=mlp."
             )
         self.latent_size = config.latent
-        outputs = spec.channels * (2 if config.likelihood == "logistic" else 1)
-        conv = config.network == "conv"
-        self.encoder: nn.Module = (ConvEncoder if conv else MLPEncoder)(config, spec)
-        self.decoder: nn.Module = (ConvDecoder if conv else MLPDecoder)(config, spec, outputs)
+        # the logistic has a scale of its own for every pixel
+        outputs = (spec.channels * (2 if config.likelihood == "logistic" else 1), spec.height, spec.width)
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        if config.network == "conv":
+            self.encoder = ConvEncoder(spec.shape, config.width, config.most, config.latent)
+            self.decoder = ConvDecoder(outputs, config.width, config.most, config.latent)
+        else:
+            self.encoder = MLPEncoder(spec.shape, config.hidden, config.latent, config.activation)
+            self.decoder = MLPDecoder(outputs, config.hidden, config.latent, config.activation)
         self.scale = nn.ParameterList([torch.zeros(())] if config.likelihood == "gaussian" else [])
 
     def phases(self) -> tuple[Phase, ...]:
         """One phase, in which encoder, decoder and the learned scale move together.
 
         While the scale falls the gradients of the others rise. Adam's usual memory of 1,000 steps lags behind them, and
-        training ran away after some 2,000 steps; one of 100 follows.
+        training ran away after some 2,000 steps; one of 100 (beta2 = 0.99) follows.
         """
-        adam = OptimizerSpec("adam", self.config.lr, (0.9, 0.99))
+        adam = OptimizerSpec("adam", self.config.lr, (0.9, self.config.beta2))
         return (Phase("vae", (self.encoder, self.decoder, self.scale), self.loss, adam),)
 
     def loss(self, turn: Turn) -> Terms:
         """-ELBO as its two terms, the means over the batch in nats (eq. 10 of the paper)."""
-        reconstruction, kl = self.elbo_terms(turn.pictures, turn.draw.normal(len(turn.pictures), self.latent_size))
+        reconstruction, kl = self._terms_of(turn)
         return {"reconstruction": -reconstruction.mean(), "kl": kl.mean()}
+
+    def _terms_of(self, turn: Turn) -> tuple[Tensor, Tensor]:
+        pictures = turn.pictures
+        if self.config.binarise:
+            pictures = binarised(pictures, turn.draw.uniform(*pictures.shape))
+        return self.elbo_terms(pictures, turn.draw.normal(len(pictures), self.latent_size))
 
     def elbo_terms(self, pictures: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The two parts of the ELBO for one draw of z: log p(x|z) and the KL divergence, nats [N] each.
@@ -189,17 +157,17 @@ class VAE(GaussianLatent):
         return self.log_p(pictures, self.decoder(z)), gaussian_kl(mean, log_variance)
 
     def log_p(self, pictures: Tensor, output: Tensor) -> Tensor:
-        """log p(x|z) in nats [N], for the decoder's output."""
+        """log p(x|z) in nats [...], of pictures [..., C, H, W] and the decoder's output [..., outputs, H, W]."""
         if self.config.likelihood == "bernoulli":
             return bernoulli(output, pictures)
         if self.config.likelihood == "gaussian":
             return gaussian(output, least_scale(self.scale[0]), pictures)
-        mean, log_scale = output.chunk(2, 1)
+        mean, log_scale = output.chunk(2, -3)
         return discretised_logistic(mean, log_scale.clamp(min=-7), pictures)
 
     def validation_loss(self, turn: Turn) -> Tensor:
         """-ELBO in nats for each picture."""
-        reconstruction, kl = self.elbo_terms(turn.pictures, turn.draw.normal(len(turn.pictures), self.latent_size))
+        reconstruction, kl = self._terms_of(turn)
         return (kl - reconstruction).mean()
 
     @torch.no_grad()
@@ -230,11 +198,48 @@ class VAE(GaussianLatent):
 
     @torch.no_grad()
     def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z; that of row k does not depend on N."""
-        pictures = self.check_pictures(pictures)
+        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z; that of row k does not depend on N.
+
+        With `binarise` it is that of black and white pictures, drawn by the seed.
+        """
+        pictures = self._as_scored(pictures, seed)
         noise = torch.from_numpy(rng.normal((len(pictures), self.latent_size), seed, "likelihood")).to(self.device)
         reconstruction, kl = self.elbo_terms(pictures, noise)
         return reconstruction - kl
+
+    @torch.no_grad()
+    def importance_log_likelihood(self, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
+        """log p(x) in nats [N] by importance sampling (Burda et al. 2016, eq. 8); that of row k does not depend on N.
+
+        On average it is a lower bound too, far closer than the ELBO: see `mezzotint.nn.importance.log_marginal`. With
+        `binarise` it is that of the same black and white pictures as in `log_likelihood`.
+
+        Args:
+            pictures: [N, C, H, W] in [-1, 1].
+            samples: latents that are drawn and decoded for each picture.
+            seed: of everything drawn.
+
+        Raises:
+            ConfigError: there are no samples, or the pictures are not of this model's shape.
+        """
+        if samples < 1:
+            raise ConfigError(f"Importance sampling needs at least 1 sample of each picture; got samples={samples}.")
+        pictures = self._as_scored(pictures, seed)
+        codes = [self.encoder(part) for part in pictures.split(_ENCODED)]
+        mean, log_variance = (torch.cat(each) for each in zip(*codes, strict=True))
+
+        def log_p(rows: slice, z: Tensor) -> Tensor:
+            return self.log_p(pictures[rows, None], self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
+
+        return log_marginal(mean, bounded_log_variance(log_variance), log_p, samples, seed, block=_ENCODED)
+
+    def _as_scored(self, pictures: Tensor, seed: int) -> Tensor:
+        """Checked, and for a model of black and white pictures made such: always the same by one seed."""
+        pictures = self.check_pictures(pictures)
+        if not self.config.binarise:
+            return pictures
+        coins = rng.stream(seed, "binarise").random(tuple(pictures.shape), dtype=np.float32)
+        return binarised(pictures, torch.from_numpy(coins).to(pictures))
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
         """Bits for each pixel value [N], from log-likelihoods in nats [N].

@@ -1,4 +1,8 @@
-"""Log-likelihoods of pictures under what a decoder says of them. Pictures x are in [-1, 1]; results are nats [N]."""
+"""Log-likelihoods of pictures under what a decoder says of them.
+
+Pictures x are in [-1, 1]. All axes before the last three are batch axes and broadcast: pictures [N, C, H, W] with what
+a decoder says of each give nats [N]; pictures [N, 1, C, H, W] with K opinions of each, [N, K, C, H, W], nats [N, K].
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,24 @@ LEVELS = 256
 """Discretised likelihoods count the 8-bit grey levels; their half width in [-1, 1] is 1 / 255."""
 
 
+def binarised(x: Tensor, coins: Tensor) -> Tensor:
+    """Black (-1) or white (1) in place of greys x in [-1, 1], white with the probability (x + 1) / 2.
+
+    Args:
+        x: any shape.
+        coins: uniform numbers in [0, 1) of the same shape.
+    """
+    return torch.where(coins * 2 - 1 < x, 1.0, -1.0)
+
+
 def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     """Each value is a coin whose probability of white is sigmoid(logits); greys count as that share of white.
 
     Args:
-        logits, x: [N, ...].
+        logits, x: [..., C, H, W].
     """
-    target = x.add(1).mul_(0.5)
-    return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).sum(1)
+    white = x.add(1).mul_(0.5)
+    return (white * logits - F.softplus(logits)).flatten(-3).sum(-1)
 
 
 def least_scale(log_scale: Tensor) -> Tensor:
@@ -45,11 +59,11 @@ def gaussian(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     """Density of independent normals on the scale of [-1, 1].
 
     Args:
-        mean, x: [N, ...].
+        mean, x: [..., C, H, W].
         log_scale: log of the standard deviation, broadcast to x.
     """
     square = (x - mean).square() * torch.exp(-2 * log_scale)
-    return -(0.5 * square + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+    return -(0.5 * square + log_scale + 0.5 * math.log(2 * math.pi)).flatten(-3).sum(-1)
 
 
 def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
@@ -58,7 +72,7 @@ def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     The levels at the ends take all that lies beyond them, so the 256 probabilities add up to one.
 
     Args:
-        mean, log_scale, x: [N, ...].
+        mean, log_scale, x: [..., C, H, W].
     """
     half = 1 / (LEVELS - 1)
     scale = torch.exp(-log_scale)
@@ -67,7 +81,7 @@ def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - e^(l-u)): stable however narrow or far away the level is.
     middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * scale))
     inner = torch.where(x > 1 - half, F.logsigmoid(-lower), middle)
-    return torch.where(x < -1 + half, F.logsigmoid(upper), inner).flatten(1).sum(1)
+    return torch.where(x < -1 + half, F.logsigmoid(upper), inner).flatten(-3).sum(-1)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -72,6 +72,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
     "fakes": lambda c: None if c.made is not None or "samples" in c.can else _lacks(c, "samples"),
     "reconstructs": lambda c: None if "reconstructs" in c.can else _lacks(c, "reconstructs"),
     "scores": lambda c: None if "scores" in c.can else _lacks(c, "scores"),
+    "marginalises": lambda c: None if "marginalises" in c.can else _lacks(c, "marginalises"),
     "logits": lambda c: None if _probe(c).logits is not None else f"the extractor {c.extractor.name} names no classes",
     "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
     "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
@@ -83,20 +84,21 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
 
 
 def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The scores that can be had, and why the others cannot.
+    """The scores that can be had, and why the others cannot; where none is asked for, the dear ones are left out.
 
     Raises:
         CapabilityError, DataError: one that was asked for cannot be had.
     """
     skipped = {}
-    for name in METRICS if asked is None else asked:
+    usual = [name for name, metric in METRICS.items() if not metric.dear]
+    for name in usual if asked is None else asked:
         why = next(filter(None, (NEEDS[need](case) for need in METRICS[name].needs)), None)
         if why is not None:
             skipped[name] = why
     if asked is None:
-        return [name for name in METRICS if name not in skipped], skipped
+        return [name for name in usual if name not in skipped], skipped
     for name, why in skipped.items():
-        lacking = {"fakes", "reconstructs", "scores"} & set(METRICS[name].needs)
+        lacking = {"fakes", "reconstructs", "scores", "marginalises"} & set(METRICS[name].needs)
         error = CapabilityError if lacking and "does not" in why else DataError
         raise error(f'"{name}" cannot be had: {why}.')
     return asked, {}

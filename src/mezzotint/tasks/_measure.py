@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mezzotint.core.rng import stream
+from mezzotint.core.rng import derive, stream
 from mezzotint.data.output import to_uint8
 from mezzotint.engine.feed import to_tensor
 from mezzotint.metrics.extractor import Extractor
@@ -18,11 +18,13 @@ from mezzotint.metrics.perceptual import perceptual_distance
 from mezzotint.metrics.pixel import psnr
 from mezzotint.metrics.ssim import ms_ssim, pair_up, ssim
 from mezzotint.tasks._features import to_bytes
-from mezzotint.tasks._metrics import PAIRED
+from mezzotint.tasks._metrics import PAIRED, SAMPLES
 from mezzotint.tasks._sides import RealSide
 from mezzotint.tasks.reconstruct import fit_channels
 
 _CHUNK = 64
+_WEIGHED = 16
+"""Pictures whose likelihood is measured at once; few, since thousands of latents may be decoded for each."""
 Values = NDArray[np.float64]
 
 
@@ -80,22 +82,46 @@ def reconstructed(
     return {name: torch.cat(values).numpy() for name, values in found.items()}
 
 
+def _bound(model: Any, pictures: Tensor, seed: int) -> Tensor:
+    return model.log_likelihood(pictures, seed=seed)
+
+
+def _weighed(model: Any, pictures: Tensor, seed: int) -> Tensor:
+    return model.importance_log_likelihood(pictures, samples=SAMPLES, seed=seed)
+
+
+LIKELIHOODS: dict[str, tuple[str, Callable[[Any, Tensor, int], Tensor]]] = {
+    "scores": ("likelihood", _bound),
+    "marginalises": ("nll", _weighed),
+}
+"""What a score needs -> the name it is measured under, and what gives nats [N] of (model, pictures, seed)."""
+
+
 @torch.no_grad()
 def log_likelihoods(
-    model: Any, real: RealSide, rows: NDArray[np.int64], seed: int, moved: Callable[[int], None]
-) -> Values:
-    """Nats [N], by the model's own `log_likelihood`."""
-    found = []
-    for seen, original in _batches(model, real, rows):
-        found.append(model.log_likelihood(seen, seed=seed).double().cpu())
+    model: Any, real: RealSide, rows: NDArray[np.int64], need: str, seed: int, moved: Callable[[int], None]
+) -> dict[str, Values]:
+    """Nats [N] and, after "bits of ", bits a value [N], by one of `LIKELIHOODS`, whose name they have.
+
+    Every few pictures have a seed of their own, or their errors would be the same ones; for all of `LIKELIHOODS` it is
+    the same, so that where pictures are made black and white, all see the same.
+    """
+    name, measure = LIKELIHOODS[need]
+    nats, bits = [], []
+    for i, (seen, original) in enumerate(_batches(model, real, rows, _WEIGHED)):
+        found = measure(model, seen, derive(seed, "evaluate", "likelihood", i))
+        nats.append(found.cpu().double())
+        bits.append(model.bits_per_dim(found).cpu().double())
         moved(len(original))
-    return torch.cat(found).numpy()
+    return {name: torch.cat(nats).numpy(), f"bits of {name}": torch.cat(bits).numpy()}
 
 
-def _batches(model: Any, real: RealSide, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    model: Any, real: RealSide, rows: NDArray[np.int64], size: int = _CHUNK
+) -> Iterator[tuple[Tensor, Tensor]]:
     """What the model takes, floats on its device, beside the bytes of the same pictures."""
-    for start in range(0, len(rows), _CHUNK):
-        packed = fit_channels(real.pictures.pictures[rows[start : start + _CHUNK]], model.spec)
+    for start in range(0, len(rows), size):
+        packed = fit_channels(real.pictures.pictures[rows[start : start + size]], model.spec)
         yield to_tensor(np.ascontiguousarray(packed), model.device), to_bytes(packed)
 
 

@@ -24,6 +24,8 @@ from mezzotint.tasks._features import Features
 
 PAIRED = 2000
 """Pictures that scores of pairs (PSNR, SSIM, diversity) and the likelihood are measured on, at most."""
+SAMPLES = 5000
+"""Importance samples of each picture (as in Burda et al. 2016)."""
 _NEIGHBOURS = 10_000
 _K = 5
 
@@ -73,11 +75,13 @@ class Metric:
     Attributes:
         needs: names of `NEEDS` (see `evaluate`); what is not there is said in words.
         compute: the scores it stands for.
+        dear: takes so long that it is measured only where it is named.
     """
 
     needs: tuple[str, ...]
     compute: Callable[[Gathered], list[Found]]
     says: str = field(default="")
+    dear: bool = False
 
 
 def _some(features: Features | None, limit: int, seed: int, name: str) -> NDArray[np.float32]:
@@ -184,11 +188,21 @@ def _paired(name: str, title: str, better: Better, unit: str = "", of_features: 
 
 def _likelihood(g: Gathered) -> list[Found]:
     values = g.measured["likelihood"]
-    found = mean_estimate(values, "pictures")
-    bits = -found.value / (np.prod(g.size) * np.log(2))
-    found = replace(found, details={**found.details, "bits_per_value": float(bits)})
+    found = replace(mean_estimate(values, "pictures"), details=_bits(g, "likelihood"))
     title = "log-likelihood, or its lower bound"
     return [Found(title, "likelihood", "higher", found, len(values), 0, "nats", of_features=False)]
+
+
+def _nll(g: Gathered) -> list[Found]:
+    values = -g.measured["nll"]
+    found = replace(mean_estimate(values, "pictures"), details=_bits(g, "nll") | {"samples": float(SAMPLES)})
+    title = f"negative log-likelihood ({SAMPLES:,} importance samples)"
+    metric = f"nll, importance sampling, {SAMPLES:,} samples"
+    return [Found(title, metric, "lower", found, len(values), 0, "nats", of_features=False)]
+
+
+def _bits(g: Gathered, name: str) -> dict[str, float]:
+    return {"bits_per_value": float(g.measured[f"bits of {name}"].mean())}
 
 
 METRICS: dict[str, Metric] = {
@@ -205,4 +219,5 @@ METRICS: dict[str, Metric] = {
     "ms-ssim": _paired("ms-ssim", "MS-SSIM of reconstructions", "higher"),
     "perceptual": _paired("perceptual", "perceptual distance of reconstructions", "lower", of_features=True),
     "likelihood": Metric(("scores",), _likelihood, "log-likelihood by the model, or its lower bound"),
+    "nll": Metric(("marginalises",), _nll, "negative log-likelihood by importance sampling", dear=True),
 }

@@ -54,7 +54,7 @@ def evaluate(
         what: an opened run (or what `from_pretrained` gives); or generated pictures: whatever `open_pictures` takes.
         data: real pictures; for a run its own when left out. Pictures against pictures need it.
         metrics: names of `METRICS`, also as one text with commas; when left out, all that model, data and extractor
-            allow.
+            allow, but for those that take long (nll).
         split: part of the real pictures: train, validation, test or all. When left out, test, or else validation; a set
             that is not the run's own and brings no parts is used whole.
         n: pictures of each kind; when left out all real ones, at most 50,000, and as many generated ones.
@@ -150,7 +150,7 @@ class _Counter:
         needs = {need for name in chosen for need in METRICS[name].needs}
         paired = len(_measure.paired_rows(case.real, case.seed))
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
-        self.total += paired * (("reconstructs" in needs) + ("scores" in needs))
+        self.total += paired * (("reconstructs" in needs) + len(needs & set(_measure.LIKELIHOODS)))
         if "training pictures" in needs:
             self.total += len(_training(case))
         self.done, self._progress = 0, progress
@@ -179,8 +179,8 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
     wanted = {name for name in chosen if "reconstructs" in METRICS[name].needs}
     if wanted:
         measured |= _measure.reconstructed(case.model, case.real, rows, wanted, case.extractor, done)
-    if "scores" in needs:
-        measured["likelihood"] = _measure.log_likelihoods(case.model, case.real, rows, case.seed, done)
+    for need in needs & set(_measure.LIKELIHOODS):
+        measured |= _measure.log_likelihoods(case.model, case.real, rows, need, case.seed, done)
     n_real = len(case.real.rows)
     return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake)
 

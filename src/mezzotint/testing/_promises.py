@@ -81,6 +81,20 @@ def _scores(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     assert abs(rise - 1) < 1e-3, f"{model.name}.bits_per_dim: a bit less likely for each value must be a bit more"
 
 
+def _marginalises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    what = f"{model.name}.importance_log_likelihood"
+    nats = model.importance_log_likelihood(pictures, samples=9, seed=1)
+    assert nats.shape == (len(pictures),), f"{what} has shape {tuple(nats.shape)}"
+    assert bool(torch.isfinite(nats).all()), f"{what} is not finite"
+    again, other = (model.importance_log_likelihood(pictures, samples=9, seed=seed) for seed in (1, 2))
+    assert torch.equal(nats, again), f"{what} is not a function of its seed"
+    assert not torch.equal(nats, other), f"{what} ignores its seed"
+    few = model.importance_log_likelihood(pictures[:2], samples=9, seed=1)
+    assert torch.allclose(nats[:2], few, rtol=1e-4), f"{what} of one picture depends on the others"
+    said = refusal(ConfigError, partial(model.importance_log_likelihood, pictures, samples=0))
+    assert said, f"{what} accepts no samples"
+
+
 PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "samples": _samples,
     "encodes": _encodes,
@@ -89,4 +103,5 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "discriminates": _discriminates,
     "criticises": _criticises,
     "scores": _scores,
+    "marginalises": _marginalises,
 }

@@ -53,7 +53,11 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", metavar="NAMES", help="Such as frechet,kid,prdc; all that can be had when left out."),
+        typer.Option(
+            "--metrics",
+            metavar="NAMES",
+            help="Such as frechet,kid,prdc; when left out all that can be had, but nll, which takes long.",
+        ),
     ] = None,
     split: Annotated[
         str | None,
