@@ -130,7 +130,7 @@ class Adversarial(GaussianLatent):
         """The game's loss of the generator."""
         game, labels = GAMES[self.config.loss], self.known(turn.labels)
         if not game.paired:
-            return game.generator(self.discriminator(turn.prepared, labels), None)
+            return game.generator(self.scores(turn.prepared, labels), None)
         fake, real = self._both(torch.cat((turn.prepared, turn.pictures)), labels).chunk(2)
         return game.generator(fake, real)
 
@@ -141,7 +141,11 @@ class Adversarial(GaussianLatent):
     def _both(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """Scores [2N] of two sets of pictures in one pass, which is faster than two; each keeps its own statistics."""
         with grouped(self.discriminator, 2) if self._normalised else nullcontext():
-            return self.discriminator(pictures, None if labels is None else torch.cat((labels, labels)))
+            return self.scores(pictures, None if labels is None else torch.cat((labels, labels)))
+
+    def scores(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        """What the game's losses are of, [N]; a model may look at more of its discriminator on the way."""
+        return self.discriminator(pictures, labels)
 
     @property
     def _normalised(self) -> bool:
