@@ -44,6 +44,11 @@ class Row:
     pictures: NDArray[np.uint8]
     first: bool
 
+    @property
+    def said(self) -> str:
+        """Its values in words."""
+        return f"{self.values[0]:g} to {self.values[-1]:g}"
+
 
 def traverse(
     run: Any,
@@ -153,14 +158,11 @@ def traversal(
 
 def labelled(rows: Sequence[Row]) -> NDArray[np.uint8]:
     """The rows below each other, [H, W, C] uint8, with the name and the values of each code at the left."""
-    columns = max(len(row.values) for row in rows)
-    blank = np.full_like(rows[0].pictures[:1], 255)
-    filled = [np.concatenate([row.pictures, *[blank] * (columns - len(row.values))]) for row in rows]
-    sheet = grid(np.concatenate(filled), columns)
+    sheet = grid(*squared(rows))
     height = (sheet.shape[0] - 2) / len(rows)
     size = int(min(20, max(10, height // 3)))
     font = ImageFont.load_default(size=size)
-    texts = [(row.code.name, f"{row.values[0]:g} to {row.values[-1]:g}") for row in rows]
+    texts = [(row.code.name, row.said) for row in rows]
     width = int(max(font.getlength(text) for pair in texts for text in pair)) + size
     margin = Image.new("L", (width, sheet.shape[0]), 255)
     pen = ImageDraw.Draw(margin)
@@ -175,6 +177,13 @@ def labelled(rows: Sequence[Row]) -> NDArray[np.uint8]:
     if sheet.shape[2] in (2, 4):
         strip[..., -1] = 255
     return np.concatenate([strip, sheet], 1)
+
+
+def squared(rows: Sequence[Row]) -> tuple[NDArray[np.uint8], int]:
+    """All pictures [rows * columns, H, W, C], white where a row is shorter than the longest; and the columns."""
+    columns = max(len(row.values) for row in rows)
+    blank = np.full_like(rows[0].pictures[:1], 255)
+    return np.concatenate([x for r in rows for x in (r.pictures, *[blank] * (columns - len(r.values)))]), columns
 
 
 def _values(code: Code, steps: int, range: float) -> tuple[float, ...]:
