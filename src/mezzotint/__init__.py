@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mezzotint.core.errors import MezzotintError as MezzotintError
     from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.encode import encode as encode
     from mezzotint.tasks.evaluate import evaluate as evaluate
     from mezzotint.tasks.evaluation import compare_scores as compare_scores
     from mezzotint.tasks.evaluation import load_scores as load_scores
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from mezzotint.tasks.run import load as load
     from mezzotint.tasks.train import resume as resume
     from mezzotint.tasks.train import train as train
+    from mezzotint.tasks.traverse import traverse as traverse
 
 # Imported when first used, so that `import mezzotint` costs no torch.
 _LAZY = {
     "MezzotintError": "mezzotint.core.errors",
     "Run": "mezzotint.tasks.run",
     "compare_scores": "mezzotint.tasks.evaluation",
+    "encode": "mezzotint.tasks.encode",
     "evaluate": "mezzotint.tasks.evaluate",
     "from_pretrained": "mezzotint.tasks.hub",
     "load": "mezzotint.tasks.run",
@@ -45,6 +48,7 @@ _LAZY = {
     "resume": "mezzotint.tasks.train",
     "save_pretrained": "mezzotint.tasks.hub",
     "train": "mezzotint.tasks.train",
+    "traverse": "mezzotint.tasks.traverse",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -19,6 +19,8 @@ COMMANDS = (
     ["train"],
     ["sample"],
     ["reconstruct"],
+    ["traverse"],
+    ["encode"],
     ["export"],
     ["evaluate"],
     ["report"],

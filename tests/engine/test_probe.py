@@ -104,3 +104,11 @@ def test_what_a_model_cannot_do_is_left_out() -> None:
     measures = Probe(make_trainer(MODELS.get("dcgan"), make_pictures(count=80))).measure()
     assert {"discriminator/accuracy", "diversity", "memorising"} <= measures.keys()
     assert not {"active_units", "loss/held_out", "kl"} & measures.keys()
+
+
+def test_units_are_those_that_an_encoder_can_know() -> None:
+    """InfoGAN's noise is zero for every picture: it is not counted as a part of the latent that is never used."""
+    measures = Probe(make_trainer(MODELS.get("infogan"), make_pictures(count=80))).measure()
+    assert measures["units"] == 12
+    measures = Probe(make_trainer(MODELS.get("vae"), make_pictures(count=80))).measure()
+    assert measures["units"] == 4

@@ -35,3 +35,19 @@ def test_grouped_refuses_what_it_cannot_keep_apart() -> None:
     with pytest.raises(ValueError, match="equal parts"), grouped(norm, 2):
         norm(torch.randn(3, 2, 2, 2))
     assert norm.groups == 1
+
+
+def test_one_value_a_channel_is_normalised_by_the_running_statistics() -> None:
+    """Torch refuses it; a batch of one picture must train all the same."""
+    norm = BatchNorm2d(3)
+    with torch.no_grad():
+        norm(torch.randn(9, 3, 1, 1) * 2 + 1)
+    remembered = {name: value.clone() for name, value in norm.state_dict().items()}
+    x = torch.randn(1, 3, 1, 1)
+    got = norm(x)
+    mean, variance = (remembered[f"running_{name}"].view(1, 3, 1, 1) for name in ("mean", "var"))
+    torch.testing.assert_close(got, (x - mean) / (variance + norm.eps).sqrt())
+    got.sum().backward()
+    assert norm.weight.grad is not None
+    for name, value in norm.state_dict().items():
+        assert torch.equal(value, remembered[name]), "one value teaches nothing"

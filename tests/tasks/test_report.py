@@ -26,8 +26,8 @@ from mezzotint.tasks.report._records import read_diagnosis, read_log
 
 EVIL = '<img src=x onerror=alert(1)>"&amp; \u202egnp'
 SECTIONS = {
-    "diagnosis", "scores", "samples", "film", "interpolations", "neighbours", "reconstructions", "curves", "settings",
-    "data", "again",
+    "diagnosis", "scores", "samples", "film", "interpolations", "traversals", "neighbours", "reconstructions", "curves",
+    "settings", "data", "again",
 }  # fmt: skip
 
 

@@ -5,11 +5,13 @@ Pictures are float32 [N, C, H, W] in [-1, 1]; latents are float32 [N, latent]; l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from mezzotint.core.errors import CapabilityError
+from mezzotint.engine.codes import Code
 
 
 @runtime_checkable
@@ -17,7 +19,7 @@ class Samples(Protocol):
     """Draws new pictures from noise."""
 
     def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents [n, latent]; with truncation t < 1 no coordinate is further than 2t from the middle."""
+        """Latents [n, latent]; with truncation t < 1 no number is further than 2t from the middle (one-hots are)."""
         ...
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -34,7 +36,24 @@ class Encodes(Protocol):
     """Turns pictures into latents."""
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Latents [N, latent] of the pictures."""
+        """Latents [N, latent] of the pictures; a part that the model cannot know of a picture is zero."""
+        ...
+
+
+@runtime_checkable
+class Codes(Protocol):
+    """Has latents of which named parts can be set one by one."""
+
+    def codes(self) -> tuple[Code, ...]:
+        """Its codes. What an encoder cannot know of a picture is no code."""
+        ...
+
+    def set_codes(self, latents: Tensor, values: Mapping[str, float]) -> Tensor:
+        """A copy of the latents [N, latent] in which these codes have these values."""
+        ...
+
+    def get_codes(self, latents: Tensor) -> dict[str, Tensor]:
+        """name -> [N]: int64 for a code of several values, float32 for others; of pictures: those of `encode`."""
         ...
 
 
@@ -102,7 +121,17 @@ class Marginalises(Protocol):
 
 CAPABILITIES: dict[str, type] = {
     protocol.__name__.lower(): protocol
-    for protocol in (Samples, Encodes, Decodes, Reconstructs, Discriminates, Criticises, Scores, Marginalises)
+    for protocol in (
+        Samples,
+        Encodes,
+        Decodes,
+        Reconstructs,
+        Discriminates,
+        Criticises,
+        Scores,
+        Marginalises,
+        Codes,
+    )
 }
 
 

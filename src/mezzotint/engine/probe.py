@@ -82,6 +82,9 @@ class Probe:
             if "encodes" in offered and "samples" in offered and len(self.held) >= _FEWEST:
                 latents = _numpy(torch.cat([can(model).encode(x) for x, _ in self._batches(self.held)]))
                 prior = _numpy(can(model).latent(len(self.held)))
+                if "codes" in offered:  # of other units an encoder can know nothing
+                    known = np.concatenate([np.r_[code.columns] for code in can(model).codes()])
+                    latents, prior = latents[:, known], prior[:, known]
                 found |= {"active_units": float(active_units(latents, prior)), "units": float(latents.shape[1])}
                 kl = [value.item() for name, value in self.trainer.losses.items() if name.endswith("/kl")]
                 found |= {"kl": sum(kl)} if kl else {}

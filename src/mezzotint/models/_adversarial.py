@@ -202,7 +202,12 @@ class Adversarial(GaussianLatent):
 
     def score(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """The discriminator's scores of pictures [N, C, H, W]: [N], or of packs, [ceil(N / pack)]."""
-        return self.discriminator(self.packs(pictures), labels)
+        return self.judge(self.packs(pictures), labels)
+
+    def judge(self, packs: Tensor, labels: Tensor | None) -> Tensor:
+        """What the game's losses are of; a model may look at more of its discriminator on the way."""
+        scores: Tensor = self.discriminator(packs, labels)
+        return scores
 
     def known(self, labels: Tensor | None) -> Tensor | None:
         """The labels [N] for a conditional model, None for another."""
@@ -213,7 +218,7 @@ class Adversarial(GaussianLatent):
         labels, pictures = self.known(turn.labels), self.seen(turn, pictures)
         packs = torch.cat([self.packs(half) for half in pictures.chunk(2)]) if self.config.pack > 1 else pictures
         with grouped(self.discriminator, 2) if self._normalised else nullcontext():
-            return self.discriminator(packs, None if labels is None else torch.cat((labels, labels)))
+            return self.judge(packs, None if labels is None else torch.cat((labels, labels)))
 
     @property
     def _normalised(self) -> bool:
@@ -222,7 +227,10 @@ class Adversarial(GaussianLatent):
     def _gradient_penalty(self, turn: Turn, fakes: Tensor) -> Tensor:
         labels, mix = self.known(turn.labels), turn.draw.uniform(len(fakes), 1, 1, 1)
         return self.config.gradient_penalty * gradient_penalty(
-            lambda pictures: self.score(self.seen(turn, pictures), labels), turn.pictures, fakes, mix
+            lambda pictures: self.discriminator(self.packs(self.seen(turn, pictures)), labels),
+            turn.pictures,
+            fakes,
+            mix,
         )
 
     # What it can do -------------------------------------------------------------------------------------------------

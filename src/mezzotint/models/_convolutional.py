@@ -103,7 +103,10 @@ class Discriminator(nn.Module):
         return x
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = self.features(pictures, labels)
+        return self.judged(self.features(pictures, labels), labels)
+
+    def judged(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Scores [N] of `features`."""
         scores = self.last(features).flatten().float()
         if self.project is not None:  # Miyato and Koyama (2018), arXiv:1802.05637, eq. 3
             scores = scores + (self.project(labels) * features.float().sum((2, 3))).sum(1)

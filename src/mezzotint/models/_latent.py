@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from mezzotint.core import rng
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine import codes as named
 from mezzotint.engine.model import Model
-from mezzotint.nn.latents import slerp
 
 _CHUNK = 256
 
 
 class GaussianLatent(Model):
-    """A model that makes pictures from latents z ~ N(0, I); gives it `latent` and `sample`.
+    """A model that makes pictures from latents z ~ N(0, I); gives it `latent`, `sample`, and its units as codes.
 
     The subclass sets `latent_size` and has `generate`.
     """
@@ -26,6 +28,26 @@ class GaussianLatent(Model):
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
         raise NotImplementedError
+
+    def codes(self) -> tuple[named.Code, ...]:
+        """The codes z0, z1 ...: one for each unit of the latent."""
+        return named.whole_latent(self.latent_size)
+
+    def set_codes(self, latents: Tensor, values: Mapping[str, float]) -> Tensor:
+        """A copy of the latents [N, latent] in which these codes have these values.
+
+        Args:
+            latents: [N, latent].
+            values: name -> value; of a categorical code its number, from 0.
+
+        Raises:
+            ConfigError: there is no such code, or it cannot have the value.
+        """
+        return named.set_codes(self.codes(), latents, values)
+
+    def get_codes(self, latents: Tensor) -> dict[str, Tensor]:
+        """name -> the code's value [N] in latents [N, latent]: int64 for a categorical code, float32 for others."""
+        return named.get_codes(self.codes(), latents)
 
     def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
         """Latents [n, latent] from the standard normal; row k does not depend on n.
@@ -76,7 +98,7 @@ class GaussianLatent(Model):
 
     @torch.no_grad()
     def interpolate(self, start: Tensor, end: Tensor, steps: int = 8, label: int | None = None) -> Tensor:
-        """Pictures [steps, C, H, W] in [-1, 1] on the way from one latent to another, along the sphere.
+        """Pictures [steps, C, H, W] in [-1, 1] on the way from one latent to another, along the sphere (see `between`).
 
         Args:
             start, end: [latent]; those of pictures come from `encode`, where the model has it.
@@ -94,4 +116,4 @@ class GaussianLatent(Model):
                     f"This model's latents have the shape [{self.latent_size}]; got {list(latent.shape)}."
                 )
         labels = None if label is None else self.check_labels(steps, torch.full((steps,), label))
-        return self.generate(slerp(start.to(self.device), end.to(self.device), steps), labels)
+        return self.generate(named.between(self.codes(), start.to(self.device), end, steps), labels)

@@ -25,12 +25,21 @@ def slerp(start: Tensor, end: Tensor, steps: int) -> Tensor:
         >>> round(slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)[1].norm().item(), 6)
         1.0
     """
+    ends = torch.stack([x.detach().cpu().to(torch.float64) for x in (start, end)])
+    return (slerp_weights(start, end, steps) @ ends).to(torch.float32).to(start.device)
+
+
+def slerp_weights(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """The weights [steps, 2] of the two ends in `slerp`, float64 on the CPU; rows add up to more than 0.
+
+    Args:
+        start, end: [latent].
+        steps: points, both ends counted.
+    """
     a, b = (x.detach().cpu().to(torch.float64) for x in (start, end))
-    t = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None]
+    t = torch.linspace(0, 1, steps, dtype=torch.float64)
     cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp(min=1e-30)
     angle = torch.arccos(cosine.clamp(-1, 1))
     if angle.sin() < 1e-4:
-        points = (1 - t) * a + t * b
-    else:
-        points = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
-    return points.to(torch.float32).to(start.device)
+        return torch.stack((1 - t, t), 1)
+    return torch.stack((((1 - t) * angle).sin(), (t * angle).sin()), 1) / angle.sin()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -36,6 +37,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     Inside `grouped` the batch consists of equal parts that are normalised apart, each as in a pass of its own.
 
+    Where a channel has but one value, in training too, the running statistics stand in for its own.
+
     x: [groups * B, C, H, W].
     """
 
@@ -48,8 +51,13 @@ class BatchNorm2d(nn.BatchNorm2d):
             raise ValueError(f"a batch of {len(x)} does not fall into {self.groups} equal parts")
         return torch.cat([self._whole(part) for part in x.chunk(self.groups)])
 
+    def _by_memory(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
     def _whole(self, x: Tensor) -> Tensor:
         if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+            if self.training and x.numel() == self.num_features:  # one value a channel has no variance
+                return self._by_memory(x)
             return super().forward(x)
         floats = x.float()
         count = x.numel() // x.shape[1] * dist.get_world_size()

@@ -19,8 +19,10 @@ from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.output import grid, save_film, save_picture, to_uint8
 from mezzotint.engine.capabilities import capabilities, require
+from mezzotint.engine.codes import between, blend
 from mezzotint.engine.model import MODELS, Model
 from mezzotint.nn.latents import slerp
+from mezzotint.tasks._codes import Values, codes_of, with_codes
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
 from mezzotint.tasks._paths import loop_weights
@@ -33,6 +35,7 @@ __all__ = [
     "model_of",
     "models_that",
     "parse_labels",
+    "pictures_of",
     "sample_files",
     "sample_grid",
     "sample_to",
@@ -56,6 +59,7 @@ def sample_grid(
     labels: Labels = None,
     truncation: float = 1.0,
     columns: int | None = None,
+    codes: Values | None = None,
 ) -> Path:
     """Draw pictures and save them side by side as one.
 
@@ -67,13 +71,14 @@ def sample_grid(
         labels: classes for a conditional model (see `parse_labels`), or class indices [n]; all in turn when left out.
         truncation: 1 leaves the model alone; less gives more typical pictures.
         columns: pictures a row; a near-square sheet when left out.
+        codes: name -> value of codes that all pictures shall have, for a model with named codes: {"c0": 3}.
 
     Returns:
         `out`.
 
     Raises:
         CapabilityError: the model does not sample.
-        ConfigError: a value is out of range, or labels do not fit the model.
+        ConfigError: a value is out of range, or labels or codes do not fit the model.
         DataError: the file's suffix is no picture's.
 
     Example:
@@ -86,7 +91,7 @@ def sample_grid(
     _at_least(1, n=n)
     out = Path(out)
     _make_folder(out.parent)
-    pictures = np.concatenate(list(draw(model_of(run), n, seed, labels, truncation)))
+    pictures = np.concatenate(list(draw(model_of(run), n, seed, labels, truncation, codes)))
     save_picture(out, grid(pictures, columns))
     return out
 
@@ -100,11 +105,12 @@ def sample_files(
     labels: Labels = None,
     truncation: float = 1.0,
     overwrite: bool = False,
+    codes: Values | None = None,
 ) -> list[Path]:
     """Draw pictures and save each as a PNG file of its own: out/00000.png, out/00001.png ...
 
     Args:
-        run, n, seed, labels, truncation: as for `sample_grid`.
+        run, n, seed, labels, truncation, codes: as for `sample_grid`.
         out: a folder; it is made if it is not there.
         overwrite: replace files of these names.
 
@@ -122,7 +128,7 @@ def sample_files(
     taken = None if overwrite else next((file for file in files if file.exists()), None)
     if taken is not None:
         raise ConfigError(f"{taken} is there already; choose another folder, or pass --overwrite.")
-    chunks = draw(model_of(run), n, seed, labels, truncation)
+    chunks = draw(model_of(run), n, seed, labels, truncation, codes)
     at = 0
     for chunk in chunks:
         _make_folder(out)  # only now: what was asked for has been found to make sense
@@ -154,9 +160,16 @@ def sample_to(
 
 
 def interpolate(
-    run: Any, seed: int = 0, steps: int = 8, rows: int = 4, *, labels: Labels = None, truncation: float = 1.0
+    run: Any,
+    seed: int = 0,
+    steps: int = 8,
+    rows: int = 4,
+    *,
+    labels: Labels = None,
+    truncation: float = 1.0,
+    codes: Values | None = None,
 ) -> NDArray[np.uint8]:
-    """A sheet each of whose rows goes from one latent to another along the sphere (see `slerp`).
+    """A sheet each of whose rows goes from one latent to another along the sphere (see `mezzotint.engine.codes`).
 
     Args:
         run: an opened run, or a model.
@@ -164,7 +177,7 @@ def interpolate(
         steps: pictures in a row, both ends counted; at least 2.
         rows: how many rows.
         labels: the class of each row, for a conditional model; all in turn when left out.
-        truncation: as for `sample_grid`.
+        truncation, codes: as for `sample_grid`.
 
     Returns:
         [H, W, C] uint8.
@@ -184,9 +197,11 @@ def interpolate(
     _require(model, "interpolate")
     chosen = labels_for(model, rows, labels)
     ends = model.latent(2 * rows, seed, truncation)
-    latents = torch.cat([slerp(ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
+    known = codes_of(model)
+    latents = torch.cat([between(known, ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
+    latents = with_codes(model, latents, codes)
     each = None if chosen is None else chosen.repeat_interleave(steps)
-    return grid(np.concatenate(list(_pictures(model, latents, each))), columns=steps)
+    return grid(np.concatenate(list(pictures_of(model, latents, each))), columns=steps)
 
 
 def walk(
@@ -198,6 +213,7 @@ def walk(
     *,
     labels: Labels = None,
     truncation: float = 1.0,
+    codes: Values | None = None,
 ) -> NDArray[np.uint8]:
     """The frames of a closed, smooth walk through latent space: the last leads on to the first.
 
@@ -210,7 +226,7 @@ def walk(
         seconds, fps: length of the film, and frames a second.
         stops: latents on the way, at least 2.
         labels: the one class of the film, for a conditional model; the first when left out.
-        truncation: as for `sample_grid`; it holds at the stops.
+        truncation, codes: as for `sample_grid`; truncation holds at the stops.
 
     Returns:
         [T, H, W, C] uint8 with T = seconds * fps, for `mezzotint.data.output.save_film`.
@@ -234,10 +250,10 @@ def walk(
     if labels is None and is_conditional(model):
         labels = [0]
     chosen = None if labels is None else labels_for(model, frames, [int(labels[0])] * frames)
-    weights = torch.from_numpy(loop_weights(frames, stops)).to(torch.float32)
+    weights = torch.from_numpy(loop_weights(frames, stops))
     points = model.latent(stops, seed, truncation)
-    latents = (weights @ points.cpu()).to(points.device)
-    return np.concatenate(list(_pictures(model, latents, chosen)))
+    latents = with_codes(model, blend(codes_of(model), points, weights), codes)
+    return np.concatenate(list(pictures_of(model, latents, chosen)))
 
 
 def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -> Path:
@@ -280,15 +296,22 @@ def models_that(capability: str) -> list[str]:
 
 
 def draw(
-    model: Any, n: int, seed: int = 0, labels: Labels = None, truncation: float = 1.0
+    model: Any,
+    n: int,
+    seed: int = 0,
+    labels: Labels = None,
+    truncation: float = 1.0,
+    codes: Values | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """What `model.sample` draws, some at a time and as bytes [k, H, W, C]. Errors come before the first."""
     _require(model, "sample")
-    return _pictures(model, model.latent(n, seed, truncation), labels_for(model, n, labels))
+    latents = with_codes(model, model.latent(n, seed, truncation), codes)
+    return pictures_of(model, latents, labels_for(model, n, labels))
 
 
 @torch.no_grad()
-def _pictures(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.uint8]]:
+def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of latents [N, latent], some at a time and as bytes [k, H, W, C]."""
     for i in range(0, len(latents), _CHUNK):
         chosen = None if labels is None else labels[i : i + _CHUNK]
         yield to_uint8(model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy())

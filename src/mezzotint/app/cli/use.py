@@ -43,6 +43,7 @@ def add_to(app: typer.Typer) -> None:
             "mezzotint sample runs/a -n 1000 -o pictures/",
             "mezzotint sample runs/a --interpolate -o way.png",
             "mezzotint sample runs/a --walk walk.gif",
+            "mezzotint sample runs/a --code c0=3 --code c1=-1.5 -o threes.png",
             "mezzotint sample runs/a --label cat,dog --truncation 0.7 --checkpoint best -o pets.png",
         ),
     )(sample)
@@ -85,6 +86,10 @@ def sample(
     label: Annotated[
         str | None, typer.Option("--label", "--labels", help="Classes by name or number, such as cat or 0,1,2 or all.")
     ] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="NAME=NUMBER", help="Give all pictures this code, such as c0=3; repeatable."),
+    ] = None,
     checkpoint: CheckpointOption = "latest",
     device: DeviceOption = "auto",
     json: JsonFlag = False,
@@ -106,13 +111,15 @@ def sample(
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
         from mezzotint.tasks import sample as task
+        from mezzotint.tasks._codes import parse_codes
 
+        same: dict[str, Any] = {"labels": label, "truncation": truncation, "codes": parse_codes(code or ())}
         target = out if out is not None else str(run / (f"seed-{seed}" if single else f"grid-seed-{seed}.png"))
         if walk is not None:
             length = 6.0 if seconds is None else seconds
-            files = [task.walk_film(opened, walk, seed=seed, seconds=length, labels=label, truncation=truncation)]
+            files = [task.walk_film(opened, walk, seed=seed, seconds=length, **same)]
         elif interpolate:
-            files = [_interpolate(opened, n, seed, Path(target), columns, label, truncation)]
+            files = [_interpolate(opened, n, seed, Path(target), columns, same)]
         else:
             files = task.sample_to(
                 opened,
@@ -122,21 +129,18 @@ def sample(
                 single=single or _names_folder(target),
                 overwrite=overwrite,
                 columns=columns,
-                labels=label,
-                truncation=truncation,
+                **same,
             )
     _report(voice, opened, files)
 
 
-def _interpolate(
-    run: Run, n: int, seed: int, out: Path, columns: int | None, label: str | None, truncation: float
-) -> Path:
+def _interpolate(run: Run, n: int, seed: int, out: Path, columns: int | None, same: dict[str, Any]) -> Path:
     from mezzotint.core import atomic
     from mezzotint.data.output import save_picture
     from mezzotint.tasks.sample import interpolate
 
     steps = 8 if columns is None else columns
-    sheet = interpolate(run, seed, steps, max(1, n // max(1, steps)), labels=label, truncation=truncation)
+    sheet = interpolate(run, seed, steps, max(1, n // max(1, steps)), **same)
     with atomic.explained(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
     save_picture(out, sheet)

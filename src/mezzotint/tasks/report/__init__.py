@@ -40,8 +40,9 @@ def report(
     """Write the report of a run, and bring its model card, the short form, up to date.
 
     The page holds the diagnosis in words, the scores of `scores.json` with intervals, samples, the film of the
-    previews, interpolations, the training pictures nearest to samples, reconstructions, curves, settings, the data, and
-    the command that makes the run again. It is one file, asks nothing of any network, and is seldom above 2 MB.
+    previews, interpolations, what each code does, the training pictures nearest to samples, reconstructions, curves,
+    settings, the data, and the command that makes the run again. It is one file, asks nothing of any network, and is
+    seldom above 2 MB.
 
     Args:
         run: an opened run, or its folder.
@@ -121,6 +122,7 @@ def write_report(
         ("samples", "Samples", _sections.samples),
         ("film", "How it learned", _sections.film),
         ("interpolations", "Interpolations", _sections.interpolations),
+        ("traversals", "Traversals", _sections.traversals),
         ("neighbours", "Nearest training pictures", _sections.neighbours),
         ("reconstructions", "Reconstructions", _sections.reconstructions),
         ("curves", "Curves", _sections.curves),

@@ -29,11 +29,14 @@ from mezzotint.tasks.reconstruct import fit_channels
 from mezzotint.tasks.report._charts import number
 from mezzotint.tasks.report._images import Figure, Pictures, figure, read_picture, reduced, ungrid, whole
 from mezzotint.tasks.sample import draw, interpolate
+from mezzotint.tasks.traverse import squared, traversal
 
 _SAMPLES = 64
 _PAIRS, _NEAREST = 8, 3
 _HELD = 256
 _FRAMES = 32
+_CODES = 64
+"""Of a latent with more units than this, one unit by itself shows little."""
 _FILM_BYTES = 1_200_000
 _QUICK = 5_000
 """At the end of a training, learned features are taken for no more training pictures than this."""
@@ -61,7 +64,8 @@ class Looks:
     """All pictures of a report; what is not there has a reason in `why`.
 
     Attributes:
-        samples, interpolations, reconstructions: sheets.
+        samples, interpolations, reconstructions, traversals: sheets.
+        codes: of each row of the traversals, its name and values in words.
         film: step -> the preview of that step.
         neighbours: the samples that lie nearest to the training pictures.
         yardstick: of `neighbours`, in words.
@@ -76,6 +80,8 @@ class Looks:
     yardstick: str = ""
     reconstructions: Figure | None = None
     psnr: float | None = None
+    traversals: Figure | None = None
+    codes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,6 +115,8 @@ def look(run: Any, pictures: PictureSet | None, missing: str, *, quick: bool = F
     if "samples" in can:
         _attempt("samples", made, why, lambda: _samples(run))
         _attempt("interpolations", made, why, lambda: _interpolations(run))
+        if "codes" in can and len(run.model.codes()) <= _CODES:
+            _attempt("traversals", made, why, lambda: _traversals(run))
         if pictures is None:
             why["neighbours"] = missing
         else:
@@ -161,6 +169,14 @@ def _interpolations(run: Any) -> dict[str, Any]:
     pictures = ungrid(sheet, (run.recipe.spec.height, run.recipe.spec.width), steps * lines, steps)
     alt = f"{lines} rows of {steps} pictures, each row leading from one sample to another"
     return {"interpolations": whole(sheet, alt) if pictures is None else figure(pictures, alt, steps)}
+
+
+def _traversals(run: Any) -> dict[str, Any]:
+    found = traversal(run, rows=8, truncation=0.7)
+    pictures, columns = squared(found)
+    names = tuple(f"{row.code.name}, {row.said}" for row in found)
+    alt = f"{len(found)} rows of up to {columns} pictures; in each row one code changes: {'; '.join(names)}"
+    return {"traversals": figure(pictures, alt, columns), "codes": names}
 
 
 def _reconstructions(run: Any, pictures: PictureSet) -> dict[str, Any]:

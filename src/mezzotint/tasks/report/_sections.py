@@ -151,6 +151,14 @@ def interpolations(c: Contents) -> Html:
     return _figure(c.looks.interpolations.img(), words)
 
 
+def traversals(c: Contents) -> Html | None:
+    """What each code does, for a model whose codes are few."""
+    if c.looks.traversals is None:
+        return _why(c, "traversals") if "traversals" in c.looks.why else None
+    words = f"In each row one code goes its way, and all else stays; from the top: {'; '.join(c.looks.codes)}."
+    return _figure(c.looks.traversals.img(), words)
+
+
 def neighbours(c: Contents) -> Html:
     """Are samples copies? The most suspicious ones beside what they may be copies of."""
     if not c.looks.neighbours:
