@@ -17,7 +17,8 @@ from torch import Tensor
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
-from mezzotint.data.output import grid, save_film, save_picture, to_uint8
+from mezzotint.data.output import save_film, save_picture
+from mezzotint.data.scatter import sheet, stored
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.model import MODELS, Model
 from mezzotint.nn.latents import slerp
@@ -57,7 +58,7 @@ def sample_grid(
     truncation: float = 1.0,
     columns: int | None = None,
 ) -> Path:
-    """Draw pictures and save them side by side as one.
+    """Draw pictures and save them side by side as one; points of the plane as one scatter plot.
 
     Args:
         run: an opened run, or a model.
@@ -86,8 +87,9 @@ def sample_grid(
     _at_least(1, n=n)
     out = Path(out)
     _make_folder(out.parent)
-    pictures = np.concatenate(list(draw(model_of(run), n, seed, labels, truncation)))
-    save_picture(out, grid(pictures, columns))
+    model = model_of(run)
+    pictures = np.concatenate(list(draw(model, n, seed, labels, truncation)))
+    save_picture(out, sheet(pictures, model.spec.points, columns))
     return out
 
 
@@ -186,7 +188,7 @@ def interpolate(
     ends = model.latent(2 * rows, seed, truncation)
     latents = torch.cat([slerp(ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
     each = None if chosen is None else chosen.repeat_interleave(steps)
-    return grid(np.concatenate(list(_pictures(model, latents, each))), columns=steps)
+    return sheet(np.concatenate(list(_pictures(model, latents, each))), model.spec.points, columns=steps)
 
 
 def walk(
@@ -237,7 +239,10 @@ def walk(
     weights = torch.from_numpy(loop_weights(frames, stops)).to(torch.float32)
     points = model.latent(stops, seed, truncation)
     latents = (weights @ points.cpu()).to(points.device)
-    return np.concatenate(list(_pictures(model, latents, chosen)))
+    pictures = np.concatenate(list(_pictures(model, latents, chosen)))
+    if model.spec.points is None:
+        return pictures
+    return np.stack([sheet(pictures[i : i + 1], model.spec.points) for i in range(frames)])
 
 
 def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -> Path:
@@ -257,8 +262,8 @@ def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -
     return out
 
 
-def save_all(files: Sequence[Path], pictures: NDArray[np.uint8]) -> None:
-    """Save each picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
+def save_all(files: Sequence[Path], pictures: NDArray[Any]) -> None:
+    """Save each stored picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
     with ThreadPoolExecutor(_WRITERS) as pool:
         for _ in pool.map(save_picture, files, pictures):
             pass
@@ -279,19 +284,21 @@ def models_that(capability: str) -> list[str]:
     return [name for name in MODELS.names() if capability in capabilities(MODELS.get(name))]
 
 
-def draw(
-    model: Any, n: int, seed: int = 0, labels: Labels = None, truncation: float = 1.0
-) -> Iterator[NDArray[np.uint8]]:
-    """What `model.sample` draws, some at a time and as bytes [k, H, W, C]. Errors come before the first."""
+def draw(model: Any, n: int, seed: int = 0, labels: Labels = None, truncation: float = 1.0) -> Iterator[NDArray[Any]]:
+    """What `model.sample` draws, some at a time and as it is stored, [k, H, W, C]: bytes, or 16 bits for points.
+
+    Errors come before the first.
+    """
     _require(model, "sample")
     return _pictures(model, model.latent(n, seed, truncation), labels_for(model, n, labels))
 
 
 @torch.no_grad()
-def _pictures(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.uint8]]:
+def _pictures(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[Any]]:
     for i in range(0, len(latents), _CHUNK):
         chosen = None if labels is None else labels[i : i + _CHUNK]
-        yield to_uint8(model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy())
+        values = model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy()
+        yield stored(values, model.spec.points)
 
 
 def _require(model: Any, task: str) -> None:
