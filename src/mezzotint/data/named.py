@@ -1,4 +1,4 @@
-"""Sets that are known by name: `digits` and `shapes` come with the package, the others are official files.
+"""Sets that are known by name: some come with the package or are drawn by it, the others are official files.
 
 Files are looked for in the folder `$MEZZOTINT_DATA`, then in the cache, and then downloaded; wherever they come
 from, their SHA-256 must be the known one. A set is never replaced by another: `cifar10-4000` is a set of its own.
@@ -24,8 +24,10 @@ from mezzotint.core.errors import DataError, suggest
 from mezzotint.data._published import cifar_members, load_cifar, load_idx
 from mezzotint.data.cache import default_folder
 from mezzotint.data.download import Progress, RemoteFile, download
+from mezzotint.data.points import mixture
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.shapes import shapes
+from mezzotint.data.stacked import stack
 
 Files = Mapping[str, Path]
 
@@ -197,6 +199,14 @@ def _drawn(name: str, size: int, domain: str) -> NamedSet:
     )
 
 
+def _points(name: str, summary: str, reference: str) -> NamedSet:
+    return NamedSet(name, summary, "same as this package", reference, lambda files: mixture(name))
+
+
+def _read_stacked(files: Files) -> RawArrays:
+    return stack(_read_idx_set(files, _DIGITS))
+
+
 _MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 _FASHION_MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
 
@@ -204,6 +214,30 @@ _FASHION_MIRRORS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/
 def _idx_files(mirrors: tuple[str, ...], *known: tuple[str, str, int]) -> tuple[RemoteFile, ...]:
     return tuple(RemoteFile(name, tuple(m + name for m in mirrors), sha, size) for name, sha, size in known)
 
+
+_MNIST_FILES = _idx_files(
+    _MNIST_MIRRORS,
+    (
+        "train-images-idx3-ubyte.gz",
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        9912422,
+    ),
+    (
+        "train-labels-idx1-ubyte.gz",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        28881,
+    ),
+    (
+        "t10k-images-idx3-ubyte.gz",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        1648877,
+    ),
+    (
+        "t10k-labels-idx1-ubyte.gz",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        4542,
+    ),
+)
 
 _SETS = {
     entry.name: entry
@@ -214,6 +248,16 @@ _SETS = {
             "CC BY 4.0 (UCI Machine Learning Repository)",
             "Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, 1998",
             _read_digits,
+        ),
+        _points(
+            "ring",
+            "50,000 points of the plane, 8 Gaussians on a circle of radius 2, sigma 0.02",
+            "after Metz et al., Unrolled Generative Adversarial Networks, 2017, arXiv:1611.02163",
+        ),
+        _points(
+            "grid",
+            "50,000 points of the plane, 25 Gaussians at spacing 2, sigma 0.05",
+            "after Lin et al., PacGAN, 2018, arXiv:1712.04086",
         ),
         _drawn("shapes", 32, "flat"),
         _drawn("shapes-outline", 32, "outline"),
@@ -227,29 +271,16 @@ _SETS = {
             "CC BY-SA 3.0, as commonly stated",
             "LeCun, Cortes and Burges, The MNIST database of handwritten digits, 1998",
             partial(_read_idx_set, classes=_DIGITS),
-            _idx_files(
-                _MNIST_MIRRORS,
-                (
-                    "train-images-idx3-ubyte.gz",
-                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-                    9912422,
-                ),
-                (
-                    "train-labels-idx1-ubyte.gz",
-                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-                    28881,
-                ),
-                (
-                    "t10k-images-idx3-ubyte.gz",
-                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-                    1648877,
-                ),
-                (
-                    "t10k-labels-idx1-ubyte.gz",
-                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-                    4542,
-                ),
-            ),
+            _MNIST_FILES,
+            "mnist",
+        ),
+        NamedSet(
+            "stacked-mnist",
+            "154,000 pictures of three MNIST digits in red, green and blue, 28 x 28, 1,000 classes",
+            "CC BY-SA 3.0, as commonly stated",
+            "LeCun, Cortes and Burges, 1998; stacked as in Srivastava et al., VEEGAN, 2017, arXiv:1705.07761",
+            _read_stacked,
+            _MNIST_FILES,
             "mnist",
         ),
         NamedSet(

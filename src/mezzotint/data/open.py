@@ -286,6 +286,7 @@ def _finish(
         captions=raw.captions,
         bad=bad,
         notes=(*raw.notes, *notes),
+        points=raw.points,
     )
 
 
@@ -303,6 +304,7 @@ def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, 
         pictures.splits,
         pictures.notes,
         pictures.fingerprint,
+        pictures.points,
     )
     made = _from_raw(raw, pictures.source, config, cache_dir, workers)
     return replace(made, bad=pictures.bad, splits=dict(pictures.splits))
@@ -314,6 +316,9 @@ def _from_raw(
     if len(raw.pictures) == 0:
         raise DataError(f"{where} holds no picture; give an array with at least one.")
     print_ = _arrays.array_fingerprint(raw)
+    if raw.points is not None:
+        _check_points(where, config)
+        return _finish(raw, print_, where, config)
     _, height, width, channels = raw.pictures.shape
     deep = raw.pictures.dtype == np.uint16
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
@@ -333,6 +338,17 @@ def _from_raw(
         notes.append(cache.note)
     fitted = replace(raw, pictures=entry.pictures, notes=(*raw.notes, *notes))
     return _finish(fitted, entry.meta.pixels, where, config)
+
+
+def _check_points(where: str, config: DataConfig) -> None:
+    """Points are taken as they are: what would change pictures has no meaning for them."""
+    given = {
+        "size": config.size not in (None, (1, 2)),
+        "mode": config.mode not in ("auto", "grey"),
+        "flip": config.flip,
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        raise DataError(f"{where} holds points of the plane, to which {name} does not apply; leave it out.")
 
 
 def _option_texts(config: DataConfig) -> list[str]:

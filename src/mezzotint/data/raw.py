@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.data.types import Points
+
 
 @dataclass(frozen=True)
 class RawArrays:
@@ -25,6 +27,7 @@ class RawArrays:
             rows of a given `test` are the test part, and validation is taken from train when it is not given.
         notes: sentences a person should read.
         fingerprint: SHA-256 of the content as hex; empty to have it computed from the arrays.
+        points: as in `PictureSet`; size, mode and depth then stay as they are.
     """
 
     pictures: NDArray[Any]
@@ -36,3 +39,4 @@ class RawArrays:
     fixed_splits: Mapping[str, NDArray[np.int64]] | None = None
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
+    points: Points | None = None

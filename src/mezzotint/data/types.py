@@ -53,6 +53,22 @@ class BadFile:
 
 
 @dataclass(frozen=True)
+class Points:
+    """What the two values of a picture mean that stands for a point of the plane, and where the true modes are.
+
+    Attributes:
+        low, high: both coordinates lie between these; the lowest and highest level of a pixel.
+        modes: (x, y) of the true modes.
+        sigma: standard deviation of every mode along both axes.
+    """
+
+    low: float
+    high: float
+    modes: tuple[tuple[float, float], ...]
+    sigma: float
+
+
+@dataclass(frozen=True)
 class PictureSet:
     """A set of pictures of one size, packed.
 
@@ -68,6 +84,7 @@ class PictureSet:
         source: what the person named, for messages.
         fingerprint: SHA-256 of content and options, hex; equal fingerprints mean equal arrays.
         notes: sentences a person should read (modes converted, licences shown, ...).
+        points: for pictures of 1 x 2 grey pixels of 16 bits that stand for points of the plane; else None.
     """
 
     pictures: NDArray[Any]
@@ -81,6 +98,7 @@ class PictureSet:
     captions: tuple[str, ...] | None = None
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
+    points: Points | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mezzotint.core.errors import MissingExtra, NotFinite
-from mezzotint.data.output import grid, save_picture, to_uint8
+from mezzotint.data.output import save_picture
+from mezzotint.data.scatter import SHOWN, sheet, stored
 from mezzotint.engine._lines import append, cut_after
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
@@ -181,7 +182,8 @@ class Previews(Callback):
     def draw(self, trainer: Trainer) -> None:
         """Write the picture of this round."""
         with trainer.using() as model:
-            picture = preview(model, trainer.held_out(self.count)[0], self.count)
+            count = self.count if model.spec.points is None else max(self.count, SHOWN)
+            picture = preview(model, trainer.held_out(count)[0], count)
         if picture is not None:
             save_picture(self.folder / f"step-{trainer.step:08d}.png", picture)
         self._drawn = trainer.step
@@ -196,15 +198,24 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
         count: how many samples.
 
     Returns:
-        A grid [H, W, C] uint8, or None for a model that has nothing to show.
+        A grid [H, W, C] uint8 (of points a scatter plot over the held-out ones), or None for a model that has nothing
+        to show.
     """
     can: Any = model
     offers = capabilities(model)
+    points = model.spec.points
+
+    def packed(values: torch.Tensor) -> Any:
+        return stored(values.float().cpu().numpy(), points)
+
     if "samples" in offers:
         classes = len(model.spec.classes)
         labels = torch.arange(count) % classes if classes and getattr(model, "conditional", False) else None
-        return grid(to_uint8(can.sample(count, seed=0, labels=labels).cpu().numpy()))
+        made = packed(can.sample(count, seed=0, labels=labels))
+        return sheet(made, points, real=None if points is None else packed(held_out))
     if "reconstructs" in offers:
-        pairs = torch.stack([held_out, can.reconstruct(held_out)], 1).flatten(0, 1)
-        return grid(to_uint8(pairs.cpu().numpy()))
+        again = can.reconstruct(held_out)
+        if points is not None:
+            return sheet(packed(again), points, real=packed(held_out))
+        return sheet(packed(torch.stack([held_out, again], 1).flatten(0, 1)), None)
     return None

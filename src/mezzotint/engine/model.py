@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from mezzotint.core.config import Config
 from mezzotint.core.errors import ConfigError
 from mezzotint.core.registry import Registry
+from mezzotint.data.points import points_from_json
+from mezzotint.data.types import PictureSet, Points
 from mezzotint.engine.phase import Phase, Turn
 
 MODELS: Registry[type[Model]] = Registry("model", package="mezzotint.models", group="mezzotint.models")
@@ -39,12 +41,20 @@ class PictureSpec:
         channels: 1 grey, 2 grey with alpha, 3 colour, 4 colour with alpha.
         height, width: pixels.
         classes: names of the classes; empty when the data has none.
+        points: what the values mean where pictures are points of the plane; else None.
     """
 
     channels: int
     height: int
     width: int
     classes: tuple[str, ...] = ()
+    points: Points | None = None
+
+    @classmethod
+    def of(cls, pictures: PictureSet) -> PictureSpec:
+        """The shape of a set's pictures."""
+        classes = pictures.classes if pictures.labels is not None else ()
+        return cls(*pictures.shape, classes, pictures.points)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -57,13 +67,17 @@ class PictureSpec:
         return self.channels * self.height * self.width
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values; "points" is there only for points."""
+        found = asdict(self)
+        if self.points is None:
+            del found["points"]
+        return found
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PictureSpec:
         """The inverse of `to_json`."""
-        return cls(value["channels"], value["height"], value["width"], tuple(value["classes"]))
+        points = points_from_json(value.get("points"))
+        return cls(value["channels"], value["height"], value["width"], tuple(value["classes"]), points)
 
 
 class Model(nn.Module):

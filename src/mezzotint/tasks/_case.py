@@ -77,6 +77,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
     "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
     "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
     "window": lambda c: None if min(c.size[:2]) >= SMALLEST else f"pictures are smaller than {SMALLEST} pixels",
+    "points": lambda c: _no_points(c),
     "training pictures": lambda c: (
         None if c.real.train is not None else "it needs the run's own training pictures beside held-out ones"
     ),
@@ -84,15 +85,19 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
 
 
 def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The scores that can be had, and why the others cannot; where none is asked for, the dear ones are left out.
+    """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of points for points.
 
     Raises:
         CapabilityError, DataError: one that was asked for cannot be had.
     """
     skipped = {}
-    usual = [name for name, metric in METRICS.items() if not metric.dear]
+    points = case.real.pictures.points is not None
+    usual = [name for name, metric in METRICS.items() if not metric.dear and (points or "points" not in metric.needs)]
     for name in usual if asked is None else asked:
-        why = next(filter(None, (NEEDS[need](case) for need in METRICS[name].needs)), None)
+        needs = METRICS[name].needs
+        why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
+        if points and not {"points", "scores", "marginalises"} & set(needs):
+            why = "these are points of the plane, and it is a score of pictures"
         if why is not None:
             skipped[name] = why
     if asked is None:
@@ -102,6 +107,20 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
         error = CapabilityError if lacking and "does not" in why else DataError
         raise error(f'"{name}" cannot be had: {why}.')
     return asked, {}
+
+
+def _no_points(case: Case) -> str | None:
+    known = case.real.pictures
+    if known.points is None or not known.points.modes:
+        return f"it needs a set whose modes are known, such as ring or grid, and {known.source} is none"
+    if case.model is None:
+        return None
+    return _lacks(case, "samples") if "samples" not in case.can else _makes_no_points(case)
+
+
+def _makes_no_points(case: Case) -> str | None:
+    assert case.model is not None
+    return None if case.model.spec.points is not None else "it needs a model that was trained on points of the plane"
 
 
 def _lacks(case: Case, capability: str) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.rng import stream
+from mezzotint.data.types import Points
 from mezzotint.metrics.accuracy import classification_accuracy
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.inception import inception_score
 from mezzotint.metrics.kid import kernel_distance
+from mezzotint.metrics.modes import point_modes
 from mezzotint.metrics.neighbours import memorising
 from mezzotint.metrics.prdc import prdc
 from mezzotint.metrics.score import Better, Estimate, mean_estimate
@@ -41,6 +43,7 @@ class Gathered:
         size: (H, W, C).
         seed: of every choice.
         n_real, n_fake: how many pictures there were.
+        points: the true modes, where the real pictures are points of the plane.
     """
 
     extractor: Extractor
@@ -52,6 +55,7 @@ class Gathered:
     seed: int
     n_real: int
     n_fake: int
+    points: Points | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,18 @@ def _bits(g: Gathered, name: str) -> dict[str, float]:
     return {"bits_per_value": float(g.measured[f"bits of {name}"].mean())}
 
 
+def _modes(g: Gathered) -> list[Found]:
+    assert g.points is not None
+    made = g.measured["points"]
+    found = point_modes(made, g.points.modes, g.points.sigma)
+    rows: list[tuple[str, str, Better, Estimate, str]] = [
+        ("modes found", "modes within 3 sigma", "higher", found.found, f"of {len(g.points.modes)}"),
+        ("good samples", "share within 3 sigma", "higher", found.good, ""),
+        ("KL divergence of modes", "kl of nearest modes", "lower", found.kl, "nats"),
+    ]
+    return [Found(title, metric, way, each, 0, len(made), unit, False) for title, metric, way, each, unit in rows]
+
+
 METRICS: dict[str, Metric] = {
     "frechet": Metric(("fakes",), _frechet, "Fréchet distance of features; FID with the standard Inception"),
     "kid": Metric(("fakes",), _kid, "kernel distance of features, unbiased"),
@@ -218,6 +234,7 @@ METRICS: dict[str, Metric] = {
     "ssim": _paired("ssim", "SSIM of reconstructions", "higher"),
     "ms-ssim": _paired("ms-ssim", "MS-SSIM of reconstructions", "higher"),
     "perceptual": _paired("perceptual", "perceptual distance of reconstructions", "lower", of_features=True),
+    "modes": Metric(("points",), _modes, "known modes found, and good samples, of points of the plane"),
     "likelihood": Metric(("scores",), _likelihood, "log-likelihood by the model, or its lower bound"),
     "nll": Metric(("marginalises",), _nll, "negative log-likelihood by importance sampling", dear=True),
 }

@@ -14,6 +14,7 @@ from torch import Tensor
 from mezzotint.core.errors import ConfigError, DataError, MezzotintError
 from mezzotint.core.rng import stream
 from mezzotint.data.open import open_pictures
+from mezzotint.data.points import from_levels
 from mezzotint.data.types import SPLITS, DataConfig, PictureSet
 from mezzotint.tasks._features import BATCH, to_bytes
 from mezzotint.tasks._labels import is_conditional
@@ -86,7 +87,9 @@ def both_sets(
     made = open_pictures(fake, plain)
     same = plain.changed(size=made.shape[1:])
     real = open_pictures(data, same)
-    if real.shape[0] != made.shape[0]:
+    if real.points is not None and made.points is None:
+        made = open_pictures(fake, same.changed(depth="16", mode="grey"))  # one level of 256 is about as wide as a mode
+    elif real.shape[0] != made.shape[0]:
         alike = same.changed(mode="rgb")
         made, real = open_pictures(fake, alike), open_pictures(data, alike)
     return made, _part(real, split, n, seed, None)
@@ -119,6 +122,17 @@ def drawn(model: Any, n: int, seed: int, labels: Tensor | None) -> Iterator[Tens
     """uint8 [k, C, H, W], what `sample` would save."""
     for chunk in draw(model, n, seed, labels):
         yield to_bytes(chunk)
+
+
+def points_of(model: Any, made: PictureSet | None, rows: Rows | None, real: RealSide, n: int, seed: int) -> Any:
+    """Coordinates [n, 2] of the points that a model makes, or of a set of them (stored as those of `real`)."""
+    if model is not None:
+        chunks = draw(model, n, seed, fake_labels(model, real, n, seed))
+        return np.concatenate([from_levels(chunk, model.spec.points) for chunk in chunks])
+    assert made is not None
+    points = made.points or real.pictures.points
+    assert points is not None
+    return from_levels(made.pictures[rows], points)
 
 
 def _own(run: Any, source: Any) -> PictureSet | None:

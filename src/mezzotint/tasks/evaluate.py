@@ -150,6 +150,7 @@ class _Counter:
         needs = {need for name in chosen for need in METRICS[name].needs}
         paired = len(_measure.paired_rows(case.real, case.seed))
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
+        self.total += case.n_fake * ("points" in needs)
         self.total += paired * (("reconstructs" in needs) + len(needs & set(_measure.LIKELIHOODS)))
         if "training pictures" in needs:
             self.total += len(_training(case))
@@ -173,6 +174,9 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
         if diversity is not None:
             measured["diversity"] = diversity.values
             measured["real diversity"] = _measure.real_diversity(case.real, case.spec, case.seed)
+    if "points" in needs:
+        measured["points"] = _sides.points_of(case.model, case.made, case.made_rows, case.real, case.n_fake, case.seed)
+        done(case.n_fake)
     if "training pictures" in needs:
         train = _real_features(case, _training(case), done, cache_dir)
     rows = _measure.paired_rows(case.real, case.seed)
@@ -182,7 +186,8 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
     for need in needs & set(_measure.LIKELIHOODS):
         measured |= _measure.log_likelihoods(case.model, case.real, rows, need, case.seed, done)
     n_real = len(case.real.rows)
-    return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake)
+    points = case.real.pictures.points
+    return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, points)
 
 
 def _real_features(case: Case, rows: NDArray[np.int64], done: _Counter, cache: Path | None) -> _features.Features:

@@ -80,9 +80,7 @@ def prepare(
     check_processes(train.processes, device)
     keep_freed_memory()
     pictures = open_pictures(source, data, progress=progress, notify=tell)
-    classes = pictures.classes if pictures.labels is not None else ()
-    channels, height, width = pictures.shape
-    spec = PictureSpec(channels, height, width, classes)
+    spec = PictureSpec.of(pictures)
     recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     built = build(model, model_config.to_json(), spec, train.seed)
     _check_labels(built, pictures)

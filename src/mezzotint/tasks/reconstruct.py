@@ -19,8 +19,9 @@ from torch import Tensor
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.open import open_pictures
-from mezzotint.data.output import grid, save_picture, to_uint8
-from mezzotint.data.types import BadFile, DataConfig, PictureSet
+from mezzotint.data.output import save_picture
+from mezzotint.data.scatter import sheet, stored
+from mezzotint.data.types import BadFile, DataConfig, PictureSet, Points
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.model import PictureSpec
@@ -144,7 +145,7 @@ def write_as_seen(
         out.mkdir(parents=True, exist_ok=True)
     scores, pairs = _work(run.model, see, pictures, [out / file for file in files], progress)
     if beside:
-        save_picture(out / "grid.png", grid(pairs, columns=2 * math.ceil(math.sqrt(len(pairs) / 4))))
+        save_picture(out / "grid.png", _beside(pairs, run.model.spec.points))
     result = Reconstructions(out, pictures.names, files, scores, pictures.bad, pictures.notes)
     atomic.write_json(out / "scores.json", {"model": run.recipe.name, **result.to_json()})
     return result
@@ -159,6 +160,7 @@ def settings_for(recipe: Recipe) -> DataConfig:
         size=(recipe.spec.height, recipe.spec.width),
         mode=_MODES[recipe.spec.channels],
         alpha=alpha,
+        depth=recipe.data.depth if recipe.spec.points is None else "16",
         labels=None,
         group=None,
         validation=0.0,
@@ -207,22 +209,30 @@ def _work(
     pictures: PictureSet,
     files: Sequence[Path],
     progress: Callable[[int, int], None] | None,
-) -> tuple[tuple[float, ...], NDArray[np.uint8]]:
+) -> tuple[tuple[float, ...], NDArray[Any]]:
     """Write the files; returns the PSNR of each and the pairs to show, [2 * shown, H, W, C]."""
     scores: list[float] = []
-    pairs: list[NDArray[np.uint8]] = []
+    pairs: list[NDArray[Any]] = []
     for start in range(0, len(pictures), _CHUNK):
         original = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], model.spec), model.device)
         seen = see(original).float()
-        values = to_uint8(seen.cpu().numpy())
+        values = stored(seen.cpu().numpy(), model.spec.points)
         save_all(files[start : start + len(values)], values)
         if start < _SHOWN:
-            both = np.stack([to_uint8(original.cpu().numpy()), values], 1)[: _SHOWN - start]
+            before = stored(original.cpu().numpy(), model.spec.points)
+            both = np.stack([before, values], 1)[: _SHOWN - start]
             pairs.append(both.reshape(-1, *values.shape[1:]))
         scores += psnr(original, seen.clamp(-1, 1)).tolist()
         if progress is not None:
             progress(len(scores), len(pictures))
     return tuple(scores), np.concatenate(pairs)
+
+
+def _beside(pairs: NDArray[Any], points: Points | None) -> NDArray[np.uint8]:
+    """Each picture beside its reconstruction; of points, the reconstructions over the points."""
+    if points is not None:
+        return sheet(pairs[1::2], points, real=pairs[::2])
+    return sheet(pairs, None, columns=2 * math.ceil(math.sqrt(len(pairs) / 4)))
 
 
 def _parts(name: str) -> tuple[str, str, str]:

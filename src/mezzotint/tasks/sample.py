@@ -17,7 +17,8 @@ from torch import Tensor
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
-from mezzotint.data.output import grid, save_film, save_picture, to_uint8
+from mezzotint.data.output import save_film, save_picture
+from mezzotint.data.scatter import sheet, stored
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.codes import between, blend
 from mezzotint.engine.model import MODELS, Model
@@ -61,7 +62,7 @@ def sample_grid(
     columns: int | None = None,
     codes: Values | None = None,
 ) -> Path:
-    """Draw pictures and save them side by side as one.
+    """Draw pictures and save them side by side as one; points of the plane as one scatter plot.
 
     Args:
         run: an opened run, or a model.
@@ -91,8 +92,9 @@ def sample_grid(
     _at_least(1, n=n)
     out = Path(out)
     _make_folder(out.parent)
-    pictures = np.concatenate(list(draw(model_of(run), n, seed, labels, truncation, codes)))
-    save_picture(out, grid(pictures, columns))
+    model = model_of(run)
+    pictures = np.concatenate(list(draw(model, n, seed, labels, truncation, codes)))
+    save_picture(out, sheet(pictures, model.spec.points, columns))
     return out
 
 
@@ -201,7 +203,7 @@ def interpolate(
     latents = torch.cat([between(known, ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
     latents = with_codes(model, latents, codes)
     each = None if chosen is None else chosen.repeat_interleave(steps)
-    return grid(np.concatenate(list(pictures_of(model, latents, each))), columns=steps)
+    return sheet(np.concatenate(list(pictures_of(model, latents, each))), model.spec.points, columns=steps)
 
 
 def walk(
@@ -253,7 +255,10 @@ def walk(
     weights = torch.from_numpy(loop_weights(frames, stops))
     points = model.latent(stops, seed, truncation)
     latents = with_codes(model, blend(codes_of(model), points, weights), codes)
-    return np.concatenate(list(pictures_of(model, latents, chosen)))
+    pictures = np.concatenate(list(pictures_of(model, latents, chosen)))
+    if model.spec.points is None:
+        return pictures
+    return np.stack([sheet(pictures[i : i + 1], model.spec.points) for i in range(frames)])
 
 
 def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -> Path:
@@ -273,8 +278,8 @@ def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -
     return out
 
 
-def save_all(files: Sequence[Path], pictures: NDArray[np.uint8]) -> None:
-    """Save each picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
+def save_all(files: Sequence[Path], pictures: NDArray[Any]) -> None:
+    """Save each stored picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
     with ThreadPoolExecutor(_WRITERS) as pool:
         for _ in pool.map(save_picture, files, pictures):
             pass
@@ -302,19 +307,23 @@ def draw(
     labels: Labels = None,
     truncation: float = 1.0,
     codes: Values | None = None,
-) -> Iterator[NDArray[np.uint8]]:
-    """What `model.sample` draws, some at a time and as bytes [k, H, W, C]. Errors come before the first."""
+) -> Iterator[NDArray[Any]]:
+    """What `model.sample` draws, some at a time and as it is stored, [k, H, W, C]: bytes, or 16 bits for points.
+
+    Errors come before the first.
+    """
     _require(model, "sample")
     latents = with_codes(model, model.latent(n, seed, truncation), codes)
     return pictures_of(model, latents, labels_for(model, n, labels))
 
 
 @torch.no_grad()
-def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.uint8]]:
-    """The pictures of latents [N, latent], some at a time and as bytes [k, H, W, C]."""
+def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[Any]]:
+    """The pictures of latents [N, latent], some at a time and as they are stored, [k, H, W, C]."""
     for i in range(0, len(latents), _CHUNK):
         chosen = None if labels is None else labels[i : i + _CHUNK]
-        yield to_uint8(model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy())
+        values = model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy()
+        yield stored(values, model.spec.points)
 
 
 def _require(model: Any, task: str) -> None:

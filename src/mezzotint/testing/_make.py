@@ -40,8 +40,7 @@ def make_pictures(channels: int = 1, height: int = 8, width: int = 8, count: int
 
 def spec_of(pictures: PictureSet) -> PictureSpec:
     """The shape of a set's pictures."""
-    channels, height, width = pictures.shape
-    return PictureSpec(channels, height, width, pictures.classes)
+    return PictureSpec.of(pictures)
 
 
 def tiny_model(cls: type[Model], spec: PictureSpec, seed: int = 0, **settings: Any) -> Model:

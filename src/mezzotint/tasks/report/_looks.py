@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mezzotint.core.errors import MezzotintError
+from mezzotint.core.errors import DataError, MezzotintError
 from mezzotint.core.rng import stream
 from mezzotint.data.output import to_uint8
+from mezzotint.data.scatter import SHOWN, sheet, stored
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
@@ -142,7 +143,11 @@ def _attempt(name: str, made: dict[str, Any], why: dict[str, str], work: Callabl
 
 
 def _samples(run: Any) -> dict[str, Any]:
-    pictures = np.concatenate(list(draw(run.model, _shown(run, _SAMPLES), 0)))
+    points = run.model.spec.points
+    pictures = np.concatenate(list(draw(run.model, _shown(run, _SAMPLES) if points is None else SHOWN, 0)))
+    if points is not None:
+        alt = f"{len(pictures):,} points of {run.recipe.name} after step {run.step:,}; circles are the true modes"
+        return {"samples": whole(sheet(pictures, points), alt)}
     columns = _columns(run, len(pictures))
     return {
         "samples": figure(pictures, f"{len(pictures)} samples of {run.recipe.name} after step {run.step:,}", columns)
@@ -165,10 +170,11 @@ def _shown(run: Any, most: int) -> int:
 
 def _interpolations(run: Any) -> dict[str, Any]:
     steps, lines = 9, 5
-    sheet = interpolate(run, seed=0, steps=steps, rows=lines)
-    pictures = ungrid(sheet, (run.recipe.spec.height, run.recipe.spec.width), steps * lines, steps)
+    picture = interpolate(run, seed=0, steps=steps, rows=lines)
     alt = f"{lines} rows of {steps} pictures, each row leading from one sample to another"
-    return {"interpolations": whole(sheet, alt) if pictures is None else figure(pictures, alt, steps)}
+    spec = run.recipe.spec
+    pictures = ungrid(picture, (spec.height, spec.width), steps * lines, steps) if spec.points is None else None
+    return {"interpolations": whole(picture, alt) if pictures is None else figure(pictures, alt, steps)}
 
 
 def _traversals(run: Any) -> dict[str, Any]:
@@ -182,21 +188,28 @@ def _traversals(run: Any) -> dict[str, Any]:
 def _reconstructions(run: Any, pictures: PictureSet) -> dict[str, Any]:
     held = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
     columns = 10
-    rows = held[: 2 * columns]
+    rows = held[: 2 * columns if run.model.spec.points is None else SHOWN]
     given = to_tensor(fit_channels(pictures.pictures[rows], run.model.spec), run.model.device)
     with torch.no_grad():
         seen = run.model.reconstruct(given).float()
+    kept = "held-out" if held is pictures.splits["validation"] else "training"
+    median = float(psnr(seen.clamp(-1, 1), given).median())
+    points = run.model.spec.points
+    if points is not None:
+        before, after = (stored(x.cpu().numpy(), points) for x in (given.float(), seen))
+        alt = f"{len(rows):,} {kept} points, pale, and the same as the model gives them back"
+        return {"reconstructions": whole(sheet(after, points, real=before), alt), "psnr": median}
     before, after = (to_uint8(x.cpu().numpy()) for x in (given.float(), seen))
     lines = [part[i : i + columns] for i in range(0, len(rows), columns) for part in (before, after)]
-    kept = "held-out" if held is pictures.splits["validation"] else "training"
     alt = f"{len(rows)} {kept} pictures; below each row the same pictures as the model gives them back"
     columns = min(columns, len(rows))
     whole_rows = [line for line in lines if len(line) == columns]  # a part of a row would not stand below its row
-    median = float(psnr(seen.clamp(-1, 1), given).median())
     return {"reconstructions": figure(np.concatenate(whole_rows), alt, columns), "psnr": median}
 
 
 def _neighbours(run: Any, pictures: PictureSet, quick: bool) -> dict[str, Any]:
+    if pictures.points is not None:
+        raise DataError("The pictures are points of the plane, of which new ones always lie near.")
     extractor = _extractor(len(pictures.splits["train"]), quick)
     most = 50_000 if 0 < extractor.dims <= 1024 else 10_000  # so that the distances fit into memory
     train = _some(pictures.splits["train"], most)
@@ -255,7 +268,7 @@ def _neighbour(
 def _frame(run: Any, picture: Pictures, step: int) -> Figure:
     alt = f"Preview after step {step:,}"
     spec, count = run.recipe.spec, run.recipe.train.preview_count
-    for number_of in (count, 2 * count):
+    for number_of in (count, 2 * count) if spec.points is None else ():
         pictures = ungrid(picture, (spec.height, spec.width), number_of)
         if pictures is not None:
             side = max(reduced(pictures[:1]).shape[1:3])
