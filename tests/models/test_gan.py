@@ -33,18 +33,20 @@ def test_other_sizes_are_refused(size: tuple[int, int]) -> None:
         build("gan", SMALL, PictureSpec(1, *size))
 
 
-def test_the_first_networks_keep_what_comes_in() -> None:
-    """Fixup: a block begins as the identity, its inner layers as He's weights times L^(-1/4), L blocks in all."""
-    model: Any = build("gan", {"blocks": 2}, PictureSpec(3, 32, 32))
-    x = torch.randn(2, 64, 8, 8)
+@pytest.mark.parametrize(("block", "power"), [("plain", -1 / 2), ("grouped", -1 / 4)])
+def test_the_first_blocks_keep_what_comes_in(block: str, power: float) -> None:
+    """Fixup: a block of m layers begins as the identity; inner weights are He's times L^(-1 / (2m - 2))."""
+    model: Any = build("gan", {"block": block, "blocks": 2, "discriminator_width": 32}, PictureSpec(3, 32, 32))
     blocks = [module for module in model.discriminator.modules() if isinstance(module, Block)]
     assert len(blocks) == 6
-    for block in blocks:
-        assert not block.leave.weight.any()
-        for layer in (block.enter, block.mix):
-            std = math.sqrt(2 / 1.04 / layer.weight[0].numel()) * 6**-0.25
+    for each in blocks:
+        *inner, last = each.layers
+        assert not last.weight.any()
+        for layer in inner:
+            std = math.sqrt(2 / 1.04 / layer.weight[0].numel()) * 6**power
             assert layer.weight.std().item() == pytest.approx(std, rel=0.1)
             assert not layer.bias.any()
+    x = torch.randn(2, 64, 8, 8)
     assert torch.equal(blocks[2](x), x)
     with torch.no_grad():
         pictures = model.generator(torch.randn(64, 64))
