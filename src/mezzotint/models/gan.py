@@ -199,7 +199,7 @@ class GAN(Adversarial):
         discriminator:  minimise  E softplus(D(G(z)) - D(x)) + gamma / 2 (E |grad D(x)|^2 + E |grad D(G(z))|^2)
         generator:      minimise  E softplus(D(x) - D(G(z)))                                              (eq. 2, 5)
 
-    No batch normalisation; residual blocks which begin as the identity (Fixup); bilinear resampling; learned maps at the
+    No batch normalisation; residual blocks begin as the identity (Fixup); bilinear resampling; learned maps at the
     smallest size; a class as a vector beside z, and projected in the discriminator (section 4). With `block=grouped,
     patch=1, blocks=2` the networks are of the paper's kind. Three things differ by default, so that a step costs a CPU
     about what DCGAN's does (at 32 pixels, batch 64, one AVX2 core):
