@@ -15,6 +15,7 @@ from PIL import Image
 import mezzotint as mz
 from mezzotint.core.errors import CheckpointError, ConfigError, DataError, MissingExtra, TrainingError
 from mezzotint.engine.model import MODELS
+from mezzotint.tasks.prepare import prepare
 
 TINY: dict[str, Any] = {"precision": "fp32", "batch_size": 8, "quiet": True}
 
@@ -211,3 +212,33 @@ def test_several_processes_on_a_device_that_cannot_be_shared(tmp_path: Path, mon
     with pytest.raises(ConfigError, match="cannot share mps"):
         begin(tmp_path / "run", steps=2, processes=2, device="mps")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_model_chooses_is_said_and_kept(tmp_path: Path) -> None:
+    """Beneath what the person gives; a second training with the run's settings chooses nothing."""
+    settings = {"model": {**MODELS.get("gan").tiny, "r1": 2.0}}
+    said: list[str] = []
+    options = {"precision": "fp32", "steps": 1, "batch_size": 8}
+    run = mz.train("gan", "digits", out=tmp_path / "a", settings=settings, tell=said.append, **options)
+    saved = json.loads((run.path / "config.json").read_text())
+    assert (saved["model"]["r1"], saved["train"]["batch_size"]) == (2.0, 8)
+    r2 = saved["model"]["r2"]
+    assert r2 == 0.00469  # 0.3 (64 / 1024)^1.5
+    assert any(sentence.startswith(f"model.r2={r2}: ") for sentence in said)
+    assert not any(sentence.startswith(("model.r1=", "train.batch_size=")) for sentence in said)
+
+
+def test_the_settings_of_a_run_leave_nothing_to_choose(tmp_path: Path) -> None:
+    settings = {"model": dict(MODELS.get("gan").tiny)}
+    first = prepare("gan", "digits", settings=settings)
+    path = tmp_path / "config.json"
+    whole = first.recipe.to_json()
+    path.write_text(json.dumps(whole))
+    again = prepare("gan", "digits", config=path)
+    assert first.chosen
+    assert not again.chosen
+    assert again.recipe == first.recipe
+    del whole["model"]["r2"]  # an option newer than the run is as it was by default
+    path.write_text(json.dumps(whole))
+    assert not prepare("gan", "digits", config=path).chosen
+    assert not prepare("gan", "digits", settings=settings, auto=False).chosen

@@ -161,7 +161,10 @@ class Adversarial(GaussianLatent):
         scores = self._both(turn, both)
         real, fake = scores.chunk(2)
         terms = dict(game.discriminator(real, fake, config.label_smoothing))
-        turn.note("accuracy", ((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
+        if game.paired:  # only differences have a meaning
+            turn.note("accuracy", (real > fake).float().mean())
+        else:
+            turn.note("accuracy", ((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
         if not game.logits:
             turn.note("gap", real.mean() - fake.mean())
         if slope:

@@ -8,6 +8,8 @@ from typing import Any
 
 from mezzotint.core.config import read_file
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.model import MODELS
 from mezzotint.engine.recipe import SCHEMA
 
 Sections = dict[str, dict[str, Any]]
@@ -38,6 +40,9 @@ def _of_run(value: Mapping[str, Any], model: str, file: Path) -> Sections:
                 f'{file} holds the settings of the model "{name}", which are none for {model}; train {name} with it, '
                 "or write a file with the sections data and train."
             )
+        if name in MODELS:  # options newer than the run are as they were then: nobody shall choose them anew
+            settings = {**MODELS.get(name).Config().to_json(), **settings}
+        train = {**TrainConfig().to_json(), **train}
         return {"model": settings, "data": dict(data["settings"]), "train": train}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{file} is the configuration of a run, and damaged ({error}); take another copy.") from error

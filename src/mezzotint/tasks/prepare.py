@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from mezzotint.core.config import merge
+from mezzotint.core.config import Config, merge
 from mezzotint.core.errors import ConfigError, suggest
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
+from mezzotint.engine.advice import choices
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
@@ -36,12 +37,14 @@ class Prepared:
         pictures: the opened set.
         model: fresh, with its first weights.
         device: where it will train.
+        chosen: what the model chose itself, and why: a sentence each.
     """
 
     recipe: Recipe
     pictures: PictureSet
     model: Model
     device: torch.device
+    chosen: tuple[str, ...] = ()
 
 
 def prepare(
@@ -50,6 +53,7 @@ def prepare(
     *,
     config: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    auto: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
     tell: Tell | None = None,
 ) -> Prepared:
@@ -61,6 +65,8 @@ def prepare(
         config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
             whose settings are taken again.
         settings: the same sections; they win over the file.
+        auto: let the model choose what neither of them says, by the pictures and the device; None does so where the
+            model can (see `mezzotint.engine.advice`).
         progress: called with (done, all) while pictures are decoded.
         tell: told of the licence of a named set, and of what is about to be downloaded.
 
@@ -74,18 +80,26 @@ def prepare(
         if name not in (*SECTIONS, "model"):
             raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
     data = DataConfig.build(sections.get("data", {}), "data")
-    train = TrainConfig.build(_sane(sections.get("train", {})), "train")
-    model_config = cls.Config.build(sections.get("model", {}), "model")
+    train, model_config = _resolve(cls, sections)
     device = choose_device(train.device)
     check_processes(train.processes, device)
     keep_freed_memory()
     pictures = open_pictures(source, data, progress=progress, notify=tell)
     spec = PictureSpec.of(pictures)
+    chosen = choices(cls, sections, len(pictures.splits["train"]), spec, device, auto)
+    if chosen:
+        layers: list[Mapping[str, Mapping[str, Any]]] = [{each.section: {each.name: each.value}} for each in chosen]
+        train, model_config = _resolve(cls, merge(*layers, sections))
     recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     built = build(model, model_config.to_json(), spec, train.seed)
     _check_labels(built, pictures)
     settle_best(train.best_by, built)
-    return Prepared(recipe, pictures, built, device)
+    return Prepared(recipe, pictures, built, device, tuple(map(str, chosen)))
+
+
+def _resolve(cls: type[Model], sections: Mapping[str, Mapping[str, Any]]) -> tuple[TrainConfig, Config]:
+    train = TrainConfig.build(_sane(sections.get("train", {})), "train")
+    return train, cls.Config.build(sections.get("model", {}), "model")
 
 
 def _sane(values: Mapping[str, Any]) -> dict[str, Any]:

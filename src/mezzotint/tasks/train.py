@@ -42,6 +42,7 @@ def train(
     size: int | tuple[int, int] | None = None,
     config: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    auto: bool | None = None,
     quiet: bool = False,
     tell: Tell | None = None,
     **options: Any,
@@ -57,6 +58,8 @@ def train(
         config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
             whose settings are taken again.
         settings: the same sections as values; they win over the file.
+        auto: let the model choose what is not given, by the pictures' number and size and by the device, and say so;
+            None does so where the model can, as "gan" does.
         quiet: no progress bar.
         tell: called with sentences a person should read; printed when left out, unless quiet.
         options: any setting of `TrainConfig`: steps, minutes, batch_size, seed, device, precision ...
@@ -79,9 +82,9 @@ def train(
     asked = {"train": options, "data": {} if size is None else {"size": size}}
     with counting("Reading pictures", quiet) as progress:
         prepared = prepare(
-            model, source, config=config, settings=merge(settings or {}, asked), progress=progress, tell=tell
+            model, source, config=config, settings=merge(settings or {}, asked), auto=auto, progress=progress, tell=tell
         )
-    for note in prepared.pictures.notes:
+    for note in (*prepared.pictures.notes, *prepared.chosen):
         tell(note)
     if prepared.pictures.bad:
         tell(f"{len(prepared.pictures.bad)} files were left out; mezzotint data check lists them.")

@@ -66,6 +66,8 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         "train",
         epilog=examples(
+            "mezzotint train gan photos/",
+            "mezzotint train gan photos/ --size 64 --minutes 60 --out runs/a",
             "mezzotint train dcgan photos/ --size 64 --out runs/a",
             "mezzotint train vae digits --steps 2000 --out runs/digits",
             "mezzotint train dcgan photos/ --size 64x48 --flip --minutes 30 --set model.width=32",
@@ -95,6 +97,13 @@ def train(
     precision: Annotated[str | None, typer.Option("--precision", help="fp32, bf16 or auto.")] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
+    auto: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto/--no-auto",
+            help="Let the model choose what you leave open, by the pictures and the device; gan does unless --no-auto.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what it would cost, and stop.")
     ] = False,
@@ -120,17 +129,18 @@ def train(
     }
     settings = merge(parse_assignments(assignments or ()), flags)
     if resume is not None:
-        _refuse_with_resume({"MODEL": model, "--out": out, "--config": config, "--dry-run": dry_run or None}, settings)
+        others = {"MODEL": model, "--out": out, "--config": config, "--auto": auto, "--dry-run": dry_run or None}
+        _refuse_with_resume(others, settings)
         _go_on(voice, resume, source, settings["train"])
         return
     if model is None or pictures is None:
-        raise ConfigError("Give a model and pictures, such as: mezzotint train dcgan photos/ --size 64 --out runs/a")
+        raise ConfigError("Give a model and pictures, such as: mezzotint train gan photos/ --size 64 --out runs/a")
     if source is not None:
         raise ConfigError("--source goes with --resume; name the pictures after the model.")
     if dry_run:
-        _foretell(voice, model, pictures, config, settings)
+        _foretell(voice, model, pictures, config, settings, auto)
     else:
-        _begin(voice, model, pictures, out, config, settings)
+        _begin(voice, model, pictures, out, config, settings, auto)
 
 
 def _refuse_with_resume(others: dict[str, Any], settings: Settings) -> None:
@@ -144,11 +154,28 @@ def _refuse_with_resume(others: dict[str, Any], settings: Settings) -> None:
         )
 
 
-def _begin(voice: Voice, model: str, pictures: str, out: Path | None, config: Path | None, settings: Settings) -> None:
+def _begin(
+    voice: Voice,
+    model: str,
+    pictures: str,
+    out: Path | None,
+    config: Path | None,
+    settings: Settings,
+    auto: bool | None,
+) -> None:
     from mezzotint.tasks.train import train
 
     with voice.working():
-        run = train(model, pictures, out=out, config=config, settings=settings, quiet=voice.quiet, tell=voice.tell)
+        run = train(
+            model,
+            pictures,
+            out=out,
+            config=config,
+            settings=settings,
+            auto=auto,
+            quiet=voice.quiet,
+            tell=voice.tell,
+        )
     _report(voice, run)
 
 
@@ -189,14 +216,18 @@ def _report(voice: Voice, run: Run) -> None:
     voice.result(document, human)
 
 
-def _foretell(voice: Voice, model: str, pictures: str, config: Path | None, settings: Settings) -> None:
+def _foretell(
+    voice: Voice, model: str, pictures: str, config: Path | None, settings: Settings, auto: bool | None
+) -> None:
     from dataclasses import asdict
 
     from mezzotint.tasks.prepare import predict, prepare, settle
 
     with voice.working():
         with voice.progress("Reading pictures") as progress:
-            prepared = prepare(model, pictures, config=config, settings=settings, progress=progress, tell=voice.tell)
+            prepared = prepare(
+                model, pictures, config=config, settings=settings, auto=auto, progress=progress, tell=voice.tell
+            )
         prepared, why = settle(prepared)
         plan = predict(prepared)
     seconds = _length(prepared, plan)
@@ -205,7 +236,7 @@ def _foretell(voice: Voice, model: str, pictures: str, config: Path | None, sett
         "plan": asdict(plan),
         "seconds": round(seconds, 3),
         "device": str(prepared.device),
-        "notes": [*prepared.pictures.notes, why],
+        "notes": [*prepared.pictures.notes, *prepared.chosen, why],
     }
     voice.result(document, lambda console: _show_plan(console, prepared, plan, seconds, why))
 
@@ -242,7 +273,7 @@ def _show_plan(console: Console, prepared: Prepared, plan: Plan, seconds: float,
         ("memory", f"about {_amount(plan.memory)}B beside the program itself"),
     ]
     console.print(table(("what it takes", ""), costs))
-    for note in (*prepared.pictures.notes, why, "Nothing was written; leave --dry-run out to train."):
+    for note in (*prepared.pictures.notes, *prepared.chosen, why, "Nothing was written; leave --dry-run out to train."):
         console.print(safe(note), soft_wrap=True)
 
 

@@ -1,0 +1,280 @@
+"""GAN: the recommended adversarial model, a modern baseline without tricks."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mezzotint.core.config import option
+from mezzotint.engine.advice import Choice
+from mezzotint.engine.model import Paper, PictureSpec, register
+from mezzotint.models._adversarial import Adversarial, GameConfig
+from mezzotint.models._convolutional import check_size
+from mezzotint.nn.activations import leaky_relu
+from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
+from mezzotint.nn.sizes import cut, even, resolutions
+from mezzotint.nn.twice import TwiceConv2d
+
+_SLOPE = 0.2
+_GAIN = math.sqrt(2 / (1 + _SLOPE**2))
+_FEW = 5000
+"""Pictures below which a discriminator learns them by heart (Karras et al. 2020, arXiv:2006.06676, figure 1)."""
+_SMALL = 64 * 64
+"""Pixels up to which a CPU has time for batches of 64."""
+
+
+class GANConfig(GameConfig):
+    """Settings of `gan`."""
+
+    loss: Literal["relativistic", "non_saturating", "hinge", "least_squares", "wasserstein"] = option(
+        "relativistic", "What the two players make smaller; relativistic compares a real with a generated picture."
+    )
+    beta1: float = option(0.0, "First moment of Adam.", ge=0, lt=1)
+    beta2: float = option(0.99, "Second moment of Adam.", ge=0, lt=1)
+    r1: float = option(0.3, "Weight gamma of R1, gamma / 2 times the squared slope at real pictures.", ge=0)
+    r2: float = option(0.3, "Weight gamma of R2, gamma / 2 times the squared slope at generated pictures.", ge=0)
+    latent: int = option(64, "Size of the latent vector.", ge=1, le=4096)
+    width: int = option(32, "Channels of the generator's largest stage; each one before has twice as many.", ge=4)
+    discriminator_width: int = option(16, "Channels of the discriminator's largest stage.", ge=4)
+    most: int = option(8, "No stage has more channels than this many times the width.", ge=1)
+    blocks: int = option(1, "Residual blocks in a stage; the paper's has 2.", ge=1, le=16)
+    block: Literal["plain", "grouped"] = option(
+        "plain", "What a block does: two 3x3 convolutions, or the paper's 1x1, grouped 3x3 and 1x1."
+    )
+    expansion: int = option(2, "How many times wider a grouped block is inside.", ge=1, le=8)
+    group: int = option(16, "Channels in a group of a grouped block; 1 is depth-wise.", ge=1)
+    patch: Literal[1, 2] = option(
+        2, "Side of the patches that the pictures are cut into; 1, the paper's, has a stage of full size, and is slow."
+    )
+
+
+class Block(nn.Module):
+    """x [N, C, h, w] -> the same shape: x plus a branch of convolutions with LeakyReLU between; no normalisation.
+
+    Args:
+        width: C.
+        config: of the model.
+        count: residual blocks in the network, by which the branch's first weights are scaled.
+    """
+
+    def __init__(self, width: int, config: GANConfig, count: int) -> None:
+        super().__init__()
+        if config.block == "plain":
+            layers = [TwiceConv2d(width, width, 3, padding=1), TwiceConv2d(width, width, 3, padding=1, bias=False)]
+        else:
+            inner = width * config.expansion
+            groups = inner // math.gcd(inner, config.group)
+            layers = [
+                TwiceConv2d(width, inner, 1),
+                TwiceConv2d(inner, inner, 3, padding=1, groups=groups),
+                TwiceConv2d(inner, width, 1, bias=False),
+            ]
+        for layer in layers[:-1]:  # Zhang et al. (2019), "Fixup Initialization", arXiv:1901.09321, section 3
+            start(layer, _GAIN * count ** (-1 / (2 * len(layers) - 2)))
+        start(layers[-1], 0.0)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        *inner, last = self.layers
+        y = x
+        for layer in inner:
+            y = leaky_relu(layer(y), _SLOPE)
+        return x + last(y)
+
+
+def gamma(area: int) -> float:
+    """The weight of R1 and R2 for pictures of so many pixels.
+
+    The squared slope grows with the pictures. 0.3 at 32 x 32, and the power 1.5 of the number of pixels: between the
+    paper's values for 32 x 32 (0.05 and 0.5), near those for 64 x 64 (1 and 2) and that for 256 x 256 (150).
+
+    Example:
+        >>> gamma(32 * 32), gamma(64 * 64), gamma(256 * 256)
+        (0.3, 2.4, 154.0)
+    """
+    return float(f"{0.3 * (area / 1024) ** 1.5:.3g}")
+
+
+def start(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, gain: float = 1.0, inputs: int | None = None) -> None:
+    """He's normal weights with `gain`, and no bias; `inputs` is how many numbers an output sums up."""
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(inputs or layer.weight[0].numel()))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def stage(width: int, config: GANConfig, count: int) -> nn.Sequential:
+    """The blocks of one stage."""
+    return nn.Sequential(*(Block(width, config, count) for _ in range(config.blocks)))
+
+
+def step(a: int, b: int) -> nn.Module:
+    """From one stage's channels to the next one's."""
+    if a == b:
+        return nn.Identity()
+    layer = TwiceConv2d(a, b, 1, bias=False)
+    start(layer)
+    return layer
+
+
+class Generator(nn.Module):
+    """z [N, latent] (and labels [N]) -> pictures [N, C, H, W], around [-1, 1].
+
+    Learned maps of the smallest size, each weighted by a linear function of z; then stages of residual blocks with
+    bilinear doubling between them. Where doubling gives a row or column too many, it is cut.
+    """
+
+    def __init__(self, config: GANConfig, spec: PictureSpec) -> None:
+        super().__init__()
+        sizes = resolutions(spec.height, spec.width)
+        self.size, self.sizes = sizes[-1], sizes if config.patch == 1 else sizes[:-1]
+        depth = len(self.sizes)
+        widths = [config.width * min(2 ** (depth - 1 - k), config.most) for k in range(depth)]
+        classes = len(spec.classes) if config.conditional else 0
+        self.embed = nn.Embedding(classes, config.latent) if classes else None
+        self.first = nn.Linear(config.latent * (2 if classes else 1), widths[0], bias=False)
+        self.maps = nn.Parameter(torch.randn(widths[0], *self.sizes[0]))
+        self.stages = nn.ModuleList(stage(width, config, depth * config.blocks) for width in widths)
+        self.steps = nn.ModuleList(step(a, b) for a, b in pairwise(widths))
+        self.last: nn.Module
+        if config.patch == 1:
+            self.last = FastConv2d(widths[-1], spec.channels, 1)
+        else:
+            self.last = FastConvTranspose2d(widths[-1], spec.channels, 4, 2, 1)
+        start(self.first)
+        start(self.last, inputs=widths[-1] * config.patch**2)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat((z, self.embed(labels)), 1)
+        x = self.stages[0](self.first(z)[:, :, None, None] * self.maps)
+        for blocks, narrow, size in zip(list(self.stages)[1:], self.steps, self.sizes[1:], strict=True):
+            x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = blocks(cut(x, size))
+        return cut(self.last(x), self.size).float()
+
+
+class Discriminator(nn.Module):
+    """Pictures [N, C, H, W] in [-1, 1] (and labels [N]) -> scores [N]; high means real.
+
+    The generator's mirror image. At the end each channel is weighted by a learned map, then comes a linear layer. A
+    class is seen by projection: the score is the scalar product of the features and the class's vector.
+    """
+
+    def __init__(self, config: GANConfig, spec: PictureSpec) -> None:
+        super().__init__()
+        sizes = resolutions(spec.height, spec.width)
+        depth = len(sizes) if config.patch == 1 else len(sizes) - 1
+        widths = [config.discriminator_width * min(2**k, config.most) for k in range(depth)]
+        classes = len(spec.classes) if config.conditional else 0
+        self.patch = config.patch
+        self.first = FastConv2d(spec.channels, widths[0], *((1,) if config.patch == 1 else (4, 2, 1)))
+        self.stages = nn.ModuleList(stage(width, config, depth * config.blocks) for width in widths)
+        self.steps = nn.ModuleList(step(a, b) for a, b in pairwise(widths))
+        height, width = sizes[0]
+        self.maps = nn.Parameter(torch.randn(widths[-1], height, width) / math.sqrt(height * width))
+        self.last = nn.Linear(widths[-1], config.latent if classes else 1, bias=False)
+        self.embed = nn.Embedding(classes, config.latent) if classes else None
+        start(self.first)
+        start(self.last)
+
+    def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.stages[0](self.first(even(pictures) if self.patch == 2 else pictures))
+        for blocks, widen in zip(list(self.stages)[1:], self.steps, strict=True):
+            # Halving is bilinear; at an odd edge it is the mean of the pixels that are there.
+            x = blocks(widen(F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)))
+        scores = self.last((x * self.maps).sum((2, 3))).float()
+        if self.embed is not None:
+            return (scores * self.embed(labels)).sum(1) / math.sqrt(scores.shape[1])
+        return scores.flatten()
+
+
+@register
+class GAN(Adversarial):
+    """The modern baseline R3GAN, sized by the picture and by what a CPU can do.
+
+        discriminator:  minimise  E softplus(D(G(z)) - D(x)) + gamma / 2 (E |grad D(x)|^2 + E |grad D(G(z))|^2)
+        generator:      minimise  E softplus(D(x) - D(G(z)))                                              (eq. 2, 5)
+
+    No batch normalisation; residual blocks begin as the identity (Fixup); bilinear resampling; learned maps at the
+    smallest size; a class as a vector beside z, and projected in the discriminator (section 4). With `block=grouped,
+    patch=1, blocks=2` the networks are of the paper's kind. Three things differ by default, so that a step costs a CPU
+    about what DCGAN's does (at 32 pixels, batch 64, one AVX2 core):
+
+    - The first and last layers halve and double the picture (`patch=2`), as DCGAN's do: no block sees the full size.
+    - Blocks are two plain 3x3 convolutions. In the same time they hold twice the weights of the paper's inverted
+      bottlenecks with groups of 16. Of those, groups of 8 save 16 % of a step, and depth-wise ones 32 %, with 20 % and
+      37 % fewer weights.
+    - Learning rate, beta2 and gamma stay as they are, where the paper lets them change over a run of known length:
+      then a run can go on for longer. A falling rate is `train.schedule`.
+
+    The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`).
+    `penalty_every=4` saves a third of a step; what it does to quality has not been measured.
+
+    Any size from 8 to 256, square or not, with 1 to 4 channels. `mezzotint train gan` chooses the strength of the
+    penalties, the batch and the widths by itself (`advise`).
+
+    Args:
+        config: the settings.
+        spec: the shape of the pictures.
+
+    Raises:
+        ConfigError: the pictures are smaller than 8 or larger than 256 pixels, or `conditional` without classes.
+
+    Example:
+        >>> from mezzotint.engine.model import PictureSpec
+        >>> model = GAN(GANConfig(width=8, discriminator_width=8), PictureSpec(3, 24, 16)).eval()
+        >>> tuple(model.sample(2).shape)
+        (2, 3, 24, 16)
+    """
+
+    name = "gan"
+    summary = "The recommended GAN: relativistic, two gradient penalties, residual, no normalisation; settles itself."
+    paper = Paper(
+        "Huang, Gokaslan, Kuleshov, Tompkin", 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline",
+        "2501.05441",
+    )  # fmt: skip
+    Config = GANConfig
+    tiny = {"latent": 8, "width": 8, "discriminator_width": 8}
+    variants = ({"conditional": True}, {"block": "grouped", "patch": 1, "blocks": 2, "penalty_every": 2})
+    config: GANConfig
+
+    def __init__(self, config: GANConfig, spec: PictureSpec) -> None:
+        check_size(self.name, spec)
+        super().__init__(config, spec)
+        self.latent_size = config.latent
+        self.generator = Generator(config, spec)
+        self.discriminator = Discriminator(config, self.judged)
+
+    @classmethod
+    def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> tuple[Choice, ...]:
+        """What it chooses; see `mezzotint.engine.advice`."""
+        size, cpu = f"{spec.height} x {spec.width}", device.type == "cpu"
+        area = spec.height * spec.width
+        strength = gamma(area)
+        chosen = [
+            Choice("model", name, strength, f"the slope is penalised by the size of the pictures, {size}")
+            for name in ("r1", "r2")
+        ]
+        batch = 64 if area <= _SMALL else 32
+        if not cpu:
+            batch *= 2
+        chosen.append(Choice("train", "batch_size", batch, f"for pictures of {size} on {device.type}"))
+        if not cpu:
+            chosen += [
+                Choice("model", "width", 64, f"{device.type} has room for wider networks than a CPU"),
+                Choice("model", "discriminator_width", 64, "as the generator's"),
+                Choice("model", "block", "grouped", "the paper's, which is slow on a CPU only"),
+                Choice("model", "blocks", 2, f"{device.type} has time for the paper's depth"),
+            ]
+        if "augment" in cls.Config.model_fields and pictures < _FEW:
+            chosen.append(Choice("model", "augment", "adaptive", f"{pictures:,} pictures are few"))
+        return tuple(chosen)
+
+    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]; no tanh bends them, so they are clamped."""
+        return super().generate(latents, labels).clamp(-1, 1)
