@@ -130,8 +130,10 @@ def check_size(name: str, spec: PictureSpec) -> None:
     """These networks halve a picture down to four or so pixels.
 
     Raises:
-        ConfigError: the pictures are smaller than 8 or larger than 256 pixels.
+        ConfigError: the pictures are smaller than 8 or larger than 256 pixels, or points of the plane.
     """
+    if spec.points is not None:
+        raise ConfigError(f"{name} makes pictures, and these are points; give gan or wgan_gp model.network=mlp.")
     if not (min(spec.height, spec.width) >= 8 and max(spec.height, spec.width) <= 256):
         raise ConfigError(f"{name} makes pictures of 8 to 256 pixels; got {spec.height} x {spec.width}. Set --size.")
 
@@ -148,14 +150,19 @@ class Convolutional(Adversarial):
     config: ConvolutionalConfig
 
     def __init__(self, config: ConvolutionalConfig, spec: PictureSpec, codes: int = 0) -> None:
-        check_size(self.name, spec)
         super().__init__(config, spec)
         self.latent_size = config.latent
-        self.generator = Generator(config, spec, codes)
-        self.discriminator = Discriminator(config, self.judged, self.normalised)
-        self.apply(initialise)
+        self.generator, self.discriminator = self.networks(codes)
         if config.spectral_norm:
             constrain(self.discriminator)
+
+    def networks(self, codes: int) -> tuple[nn.Module, nn.Module]:
+        """The generator, with `codes` further inputs, and the discriminator, both with their first weights."""
+        check_size(self.name, self.spec)
+        nets = Generator(self.config, self.spec, codes), Discriminator(self.config, self.judged, self.normalised)
+        for net in nets:
+            initialise(net)
+        return nets
 
 
 def constrain(net: nn.Module) -> None:

@@ -15,6 +15,7 @@ from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.models._adversarial import Adversarial, GameConfig
 from mezzotint.models._convolutional import check_size
+from mezzotint.models._fully_connected import FullyConnectedCritic, FullyConnectedGenerator
 from mezzotint.nn.activations import leaky_relu
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.sizes import cut, even, resolutions
@@ -42,6 +43,10 @@ class GANConfig(GameConfig):
     width: int = option(32, "Channels of the generator's largest stage; each one before has twice as many.", ge=4)
     discriminator_width: int = option(16, "Channels of the discriminator's largest stage.", ge=4)
     most: int = option(8, "No stage has more channels than this many times the width.", ge=1)
+    network: Literal["residual", "mlp"] = option(
+        "residual", "Residual networks, or fully connected ones for points and tiny pictures."
+    )
+    hidden: tuple[int, ...] = option((256, 256, 256), "Units of the hidden layers of the mlp.")
     blocks: int = option(1, "Residual blocks in a stage; the paper's has 2.", ge=1, le=16)
     block: Literal["plain", "grouped"] = option(
         "plain", "What a block does: two 3x3 convolutions, or the paper's 1x1, grouped 3x3 and 1x1."
@@ -240,15 +245,24 @@ class GAN(Adversarial):
     )  # fmt: skip
     Config = GANConfig
     tiny = {"latent": 8, "width": 8, "discriminator_width": 8}
-    variants = ({"conditional": True}, {"block": "grouped", "patch": 1, "blocks": 2, "penalty_every": 2})
+    variants = (
+        {"conditional": True},
+        {"block": "grouped", "patch": 1, "blocks": 2, "penalty_every": 2},
+        {"network": "mlp", "hidden": (16, 16), "conditional": True},
+    )
     config: GANConfig
 
     def __init__(self, config: GANConfig, spec: PictureSpec) -> None:
-        check_size(self.name, spec)
         super().__init__(config, spec)
         self.latent_size = config.latent
-        self.generator = Generator(config, spec)
-        self.discriminator = Discriminator(config, self.judged)
+        classes = len(spec.classes) if config.conditional else 0
+        if config.network == "residual":
+            check_size(self.name, spec)
+            self.generator: nn.Module = Generator(config, spec)
+            self.discriminator: nn.Module = Discriminator(config, self.judged)
+        else:
+            self.generator = FullyConnectedGenerator(config.latent, config.hidden, spec, classes)
+            self.discriminator = FullyConnectedCritic(config.hidden, self.judged, classes)
 
     @classmethod
     def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> tuple[Choice, ...]:
@@ -263,6 +277,8 @@ class GAN(Adversarial):
         batch = 64 if area <= _SMALL else 32
         if not cpu:
             batch *= 2
+        if spec.points is not None:
+            return (*chosen, Choice("model", "network", "mlp", "points of the plane are no pictures"))
         chosen.append(Choice("train", "batch_size", batch, f"for pictures of {size} on {device.type}"))
         if not cpu:
             chosen += [

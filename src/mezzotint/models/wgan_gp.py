@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from torch import nn
+
 from mezzotint.core.config import option
-from mezzotint.engine.model import Paper, PictureSpec, register
-from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, constrain
+from mezzotint.engine.model import Paper, register
+from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, check_size
+from mezzotint.models._fully_connected import FullyConnectedCritic, FullyConnectedGenerator
 from mezzotint.models._residual import ResidualCritic, ResidualGenerator
 
 
@@ -14,7 +17,10 @@ class WGANGPConfig(ConvolutionalConfig):
     """Settings of `wgan_gp`; the defaults are those of the paper's algorithm 1."""
 
     loss: Literal["wasserstein"] = option("wasserstein", "The critic's mean score of real less that of generated.")
-    network: Literal["conv", "residual"] = option("conv", "DCGAN's networks, or the paper's residual ones.")
+    network: Literal["conv", "residual", "mlp"] = option(
+        "conv", "DCGAN's networks, the paper's residual ones, or fully connected ones for points and tiny pictures."
+    )
+    hidden: tuple[int, ...] = option((256, 256, 256), "Units of the hidden layers of the mlp.")
     lr: float = option(1e-4, "Learning rate of both networks.", gt=0)
     beta1: float = option(0.0, "First moment of Adam.", ge=0, lt=1)
     beta2: float = option(0.9, "Second moment of Adam.", ge=0, lt=1)
@@ -59,14 +65,21 @@ class WGANGP(Convolutional):
         {"conditional": True},
         {"network": "residual", "conditional": True, "condition": "projection"},
         {"network": "residual", "pack": 2, "penalty_every": 2},
+        {"network": "mlp", "hidden": (16, 16), "conditional": True},
     )
     normalised = False
     config: WGANGPConfig
 
-    def __init__(self, config: WGANGPConfig, spec: PictureSpec) -> None:
-        super().__init__(config, spec)
+    def networks(self, codes: int) -> tuple[nn.Module, nn.Module]:
+        """Those of `network`."""
+        config, spec = self.config, self.spec
+        if config.network == "conv":
+            return super().networks(codes)
         if config.network == "residual":
-            self.generator = ResidualGenerator(config, spec)
-            self.discriminator = ResidualCritic(config, self.judged)
-            if config.spectral_norm:
-                constrain(self.discriminator)
+            check_size(self.name, spec)
+            return ResidualGenerator(config, spec), ResidualCritic(config, self.judged)
+        classes = len(spec.classes) if config.conditional else 0
+        return (
+            FullyConnectedGenerator(config.latent, config.hidden, spec, classes),
+            FullyConnectedCritic(config.hidden, self.judged, classes),
+        )

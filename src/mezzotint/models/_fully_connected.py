@@ -1,0 +1,77 @@
+"""Fully connected networks for adversarial models, for points of the plane and very small pictures."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mezzotint.engine.model import PictureSpec
+from mezzotint.nn.activations import leaky_relu
+
+_SLOPE = 0.2
+
+
+def _layers(sizes: list[int]) -> nn.ModuleList:
+    layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+    for layer in layers:
+        assert isinstance(layer, nn.Linear)
+        nn.init.kaiming_normal_(layer.weight, _SLOPE)
+        nn.init.zeros_(layer.bias)
+    return layers
+
+
+class FullyConnectedGenerator(nn.Module):
+    """z [N, latent] (and labels [N]) -> pictures [N, C, H, W], in [-1, 1] by tanh.
+
+    Args:
+        latent: size of z.
+        hidden: units of the hidden layers.
+        spec: the shape of the pictures.
+        classes: how many there are; 0 for none.
+    """
+
+    def __init__(self, latent: int, hidden: tuple[int, ...], spec: PictureSpec, classes: int) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.embed = nn.Embedding(classes, latent) if classes else None
+        self.layers = _layers([latent * (2 if classes else 1), *hidden, spec.values])
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat((z, self.embed(labels)), 1)
+        *inner, last = self.layers
+        for layer in inner:
+            z = F.leaky_relu(layer(z), _SLOPE)
+        return torch.tanh(last(z).float()).unflatten(1, self.shape)
+
+
+class FullyConnectedCritic(nn.Module):
+    """Pictures [N, C, H, W] in [-1, 1] (and labels [N]) -> scores [N]; high means real. Classes are projected.
+
+    Args:
+        hidden: units of the hidden layers.
+        spec: the shape of what is judged.
+        classes: how many there are; 0 for none.
+    """
+
+    def __init__(self, hidden: tuple[int, ...], spec: PictureSpec, classes: int) -> None:
+        super().__init__()
+        *_, features = (spec.values, *hidden)
+        self.layers = _layers([spec.values, *hidden])
+        self.last = nn.Linear(features, 1)
+        self.project = nn.Embedding(classes, features) if classes else None
+        nn.init.normal_(self.last.weight, 0.0, 1 / math.sqrt(features))
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = pictures.flatten(1)
+        for layer in self.layers:
+            x = leaky_relu(layer(x), _SLOPE)
+        scores: Tensor = self.last(x).flatten().float()
+        if self.project is not None:
+            scores = scores + (self.project(labels) * x.float()).sum(1) / math.sqrt(x.shape[1])
+        return scores
