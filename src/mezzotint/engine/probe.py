@@ -21,6 +21,7 @@ from mezzotint.engine.draw import Draw
 from mezzotint.engine.feed import to_labels, to_tensor
 from mezzotint.engine.model import Model
 from mezzotint.engine.phase import Turn
+from mezzotint.metrics.calibration import platt, sigmoid
 from mezzotint.metrics.neighbours import memorising
 
 if TYPE_CHECKING:
@@ -256,40 +257,11 @@ def told_apart(real: Array, fake: Array) -> tuple[float, float]:
     scores, truth = np.concatenate([real, fake]), np.repeat([1.0, 0.0], [len(real), len(fake)])
     if not np.isfinite(scores).all():
         return 0.5, 0.5
-    slope, offset = _platt(scores, truth)
+    slope, offset = platt(scores, truth)
     if slope <= 0 or not np.isfinite([slope, offset]).all():
         return 0.5, 0.5
-    q = _sigmoid(slope * scores + offset)
+    q = sigmoid(slope * scores + offset)
     right = np.where(truth > 0, q, 1 - q)
     halves = [right[truth == side] for side in (1, 0)]
     accuracy = float(np.mean([(half > 0.5).mean() for half in halves]))
     return accuracy, float(np.mean([half.mean() for half in halves]))
-
-
-def _platt(logits: Array, truth: Array) -> tuple[float, float]:
-    """Slope and offset, by Newton's method on the cross-entropy, which is convex."""
-    middle, scale = logits.mean(), logits.std() or 1.0
-    x = np.stack([(logits - middle) / scale, np.ones_like(logits)], 1)
-    ones, zeros = truth.sum(), (1 - truth).sum()
-    target = np.where(truth > 0, (ones + 1) / (ones + 2), 1 / (zeros + 2))
-    weights, loss = np.zeros(2), np.inf
-    for _ in range(100):
-        q = _sigmoid(x @ weights)
-        gradient = x.T @ (q - target)
-        curvature = (x.T * (q * (1 - q))) @ x + 1e-9 * np.eye(2)
-        step, size = np.linalg.solve(curvature, gradient), 1.0
-        while size > 1e-6 and _entropy(x @ (weights - size * step), target) > loss + 1e-12:
-            size /= 2
-        weights = weights - size * step
-        before, loss = loss, _entropy(x @ weights, target)
-        if before - loss < 1e-9:
-            break
-    return float(weights[0] / scale), float(weights[1] - weights[0] * middle / scale)
-
-
-def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def _entropy(logits: Array, target: Array) -> float:
-    return float((np.logaddexp(0, logits) - target * logits).sum())

@@ -22,6 +22,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.balancing import Balance
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
+from mezzotint.metrics.calibration import platt
 from mezzotint.models._latent import GaussianLatent
 from mezzotint.nn.augment import ADA_COLUMNS, DIFF_COLUMNS, ada, diff_augment, next_probability
 from mezzotint.nn.games import GAMES
@@ -302,8 +303,6 @@ class Adversarial(GaussianLatent):
     @torch.no_grad()
     def finish(self, held_out: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
         """Fit the calibration on held-out pictures and as many generated ones."""
-        from sklearn.linear_model import LogisticRegression  # slow to import, needed once
-
         pictures, labels = held_out(512)
         known = self.known(labels)
         generated = self.sample(len(pictures), seed=1, labels=known)
@@ -316,10 +315,6 @@ class Adversarial(GaussianLatent):
         scores = torch.cat(found).cpu().double().numpy()  # in this order: MPS has no float64
         if not np.isfinite(scores).all():
             return  # diverged, which saving will say
-        middle, scale = scores.mean(), scores.std() or 1.0  # a critic's scores have no scale of their own
-        truth = np.repeat([1, 0], len(pictures))
-        fit = LogisticRegression(C=1e3).fit((scores[:, None] - middle) / scale, truth)
-        slope = float(fit.coef_[0, 0]) / scale
-        offset = float(fit.intercept_[0]) - slope * middle
+        slope, offset = platt(scores, np.repeat([1.0, 0.0], len(pictures)))
         # A discriminator that has been fooled into ranking fakes above real pictures knows nothing: say one half.
         self.calibration.copy_(torch.tensor([slope, offset] if slope > 0 else [0.0, 0.0]))
