@@ -1,5 +1,7 @@
 """A model of your own in one file: a least-squares GAN (Mao et al. 2017) on DCGAN's networks, trained by the engine.
 
+The losses are written out to show how; `dcgan` has them already, by `--set model.loss=least_squares`.
+
     python examples/own_model.py --steps 2000
 
 Put such a class into a file of `src/mezzotint/models/`, or name its module under the entry points `mezzotint.models` of
@@ -31,18 +33,19 @@ class LSGAN(DCGAN):
     name = "lsgan"
     summary = "Least-squares GAN."
     paper = Paper("Mao et al.", 2017, "Least Squares Generative Adversarial Networks", "1611.04076")
+    variants = ({"conditional": True}, {"pack": 2, "augment": "diffaugment"})
 
     def discriminator_loss(self, turn: Turn) -> Terms:
         """Real pictures to 1, generated ones to 0."""
-        labels = turn.labels if self.conditional else None
-        real = self.discriminator(turn.pictures, labels)
-        fake = self.discriminator(turn.prepared.detach(), labels)
+        labels = self.known(turn.labels)
+        real = self.score(self.seen(turn, turn.pictures), labels)
+        fake = self.score(self.seen(turn, turn.prepared.detach()), labels)
         return {"real": 0.5 * (real - 1).square().mean(), "fake": 0.5 * fake.square().mean()}
 
     def generator_loss(self, turn: Turn) -> Terms:
         """Generated pictures to 1."""
-        labels = turn.labels if self.conditional else None
-        return {"fake": 0.5 * (self.discriminator(turn.prepared, labels) - 1).square().mean()}
+        fake = self.score(self.seen(turn, turn.prepared), self.known(turn.labels))
+        return {"fake": 0.5 * (fake - 1).square().mean()}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import JsonLog, Previews, TensorBoard, preview
 from mezzotint.engine.loop import Trainer
-from mezzotint.engine.model import MODELS
+from mezzotint.engine.model import MODELS, PictureSpec
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors
 
 
@@ -39,6 +39,8 @@ def test_previews_change_nothing(tmp_path: Path) -> None:
 
 def test_a_model_that_only_reconstructs_shows_pairs() -> None:
     class Mirror(torch.nn.Module):
+        spec = PictureSpec(1, 8, 8)
+
         def reconstruct(self, pictures: torch.Tensor) -> torch.Tensor:
             return -pictures
 

@@ -203,7 +203,7 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
     """
     can: Any = model
     offers = capabilities(model)
-    points = model.spec.points
+    points = model.spec.points if offers else None
 
     def packed(values: torch.Tensor) -> Any:
         return stored(values.float().cpu().numpy(), points)

@@ -9,11 +9,18 @@ import torch
 from torch import nn
 
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine.model import Model
 
 
 def compile_networks(model: nn.Module) -> None:
-    """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward."""
-    for _, network in model.named_children():
+    """Compile every network in place, for static shapes: dynamic ones fail in a discriminator's backward.
+
+    Networks that the model differentiates twice stay as they are, since the compiler cannot do that.
+    """
+    twice = model.differentiated_twice() if isinstance(model, Model) else ()
+    for name, network in model.named_children():
+        if name in twice:
+            continue
         with contextlib.suppress(NotImplementedError):  # containers without a forward
             network.compile(dynamic=False)
 

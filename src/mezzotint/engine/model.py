@@ -115,6 +115,10 @@ class Model(nn.Module):
         """A number (0-dim) on held-out pictures that is smaller for a better model, or None."""
         return None
 
+    def differentiated_twice(self) -> tuple[str, ...]:
+        """Names of the networks whose gradients have gradients of their own, as a penalty of the slope has."""
+        return ()
+
     def start(self) -> None:
         """Called when training begins or goes on: forget what `finish` has fitted to a model that no longer is."""
 

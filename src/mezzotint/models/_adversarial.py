@@ -213,6 +213,11 @@ class Adversarial(GaussianLatent):
         scores: Tensor = self.discriminator(packs, labels)
         return scores
 
+    def differentiated_twice(self) -> tuple[str, ...]:
+        """The discriminator, where a penalty holds its slope."""
+        config = self.config
+        return ("discriminator",) if config.gradient_penalty or config.r1 or config.r2 else ()
+
     def known(self, labels: Tensor | None) -> Tensor | None:
         """The labels [N] for a conditional model, None for another."""
         return labels if self.conditional else None

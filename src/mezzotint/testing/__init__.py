@@ -20,7 +20,7 @@ def variants_of(cls: type[Model]) -> list[type[Model]]:
     """The model, and one of its kind for each of its `variants`, whose `tiny` settings have those too.
 
     Example:
-        >>> [kind.tiny.get("conditional", False) for kind in variants_of(MODELS.get("dcgan"))]
+        >>> [kind.tiny.get("conditional", False) for kind in variants_of(MODELS.get("wgan"))]
         [False, True]
     """
     changed = [{"tiny": {**cls.tiny, **settings}, "__module__": cls.__module__} for settings in cls.variants]
