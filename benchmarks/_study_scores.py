@@ -80,38 +80,38 @@ def _bytes(pictures: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
 
 
-def score(folder: Path, run: dict[str, Any]) -> dict[str, float]:
+def score(folder: Path, run: dict[str, Any], metrics: str) -> dict[str, float]:
     """The scores of one folder's samples against the test pictures, by head of column; kept in its `scores.json`."""
     file, samples = folder / "scores.json", folder / "samples.npz"
     if not file.is_file() or file.stat().st_mtime < samples.stat().st_mtime:
-        found = mz.evaluate(
-            samples, run["set"], "frechet,kid,prdc", split="test", n=COUNT, extractor="mezzotint-1", size=SIZE
-        )
+        found = mz.evaluate(samples, run["set"], metrics, split="test", n=COUNT, extractor="mezzotint-1", size=SIZE)
         judge, real = _judge(run["set"])
         value = frechet(real, judge(_bytes(pictures_of(folder))))
         by = {"name": JUDGES[run["set"]][0], "frechet": value}
         atomic.write_json(file, {"evaluation": found.to_json(), "judge": by})
     kept = json.loads(file.read_text(encoding="utf-8"))
     scores = kept["evaluation"]["scores"]
-    values = {head: next(s["value"] for s in scores if s["name"].startswith(name)) for head, name in SCORES.items()}
+    values = {head: s["value"] for head, name in SCORES.items() for s in scores if s["name"].startswith(name)}
     return values | {"judge": kept["judge"]["frechet"]}
 
 
-def table(out: Path, sets: list[str]) -> str:
+def table(out: Path, sets: list[str], metrics: str) -> str:
     """Markdown: a row for each set, model and contender; the median over the seeds, and the range."""
-    heads = ["set", "model", "contender", "rounds", "pictures seen", "runs", *SCORES, "Fréchet, independent judge"]
+    words = metrics.split(",")
+    chosen = [head for head in SCORES if {"Fréchet": "frechet", "KID": "kid"}.get(head, "prdc") in words]
+    heads = ["set", "model", "contender", "rounds", "pictures seen", "runs", *chosen, "Fréchet, independent judge"]
     lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
     for name in sets:
         rows: dict[tuple[Any, ...], list[dict[str, float] | None]] = {}
         for folder, run in finished(out, name):
             key = (run["model"], run["contender"], run["rounds"], run["batch"])
-            rows.setdefault(key, []).append(None if run["diverged"] else score(folder, run))
+            rows.setdefault(key, []).append(None if run["diverged"] else score(folder, run, metrics))
             print(f"scored {folder}", flush=True)
         for (model, contender, rounds, batch), found in rows.items():
             good = [each for each in found if each is not None]
             runs = f"{len(found)}" + (f", {len(found) - len(good)} diverged" if len(good) < len(found) else "")
             size = [f"{rounds:,}", f"{rounds * batch:,}"] if rounds else ["", ""]
-            values = [_spread([each[head] for each in good]) for head in (*SCORES, "judge")]
+            values = [_spread([each[head] for each in good]) for head in (*chosen, "judge")]
             lines.append("| " + " | ".join([name, model, contender, *size, runs, *values]) + " |")
     of = "; ".join(f"{JUDGES[name][0]} for {name}" for name in sets)
     said = f"Median of the runs (least to most). The scores' extractor is mezzotint-1; the judge's: {of}."

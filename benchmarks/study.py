@@ -107,7 +107,7 @@ def score(options: argparse.Namespace) -> None:
         raise SystemExit(f"No run has finished in {options.out}; begin with study.py run.")
     for name in sets:
         _study_scores.draw_floor(options.out, name, options.seeds)
-    found = _study_scores.table(options.out, sets)
+    found = _study_scores.table(options.out, sets, options.metrics)
     atomic.write_text(options.out / "table.md", found + "\n")
     print(f"\n{found}\n\n{_study_scores.sheet(options.out, sets)}")
 
@@ -132,6 +132,7 @@ def main() -> None:
     two.add_argument("--samples", type=int, default=_study_scores.COUNT, help="of each run")
     two.set_defaults(do=run)
     three = commands.add_parser("score", help="score what has finished")
+    three.add_argument("--metrics", default="frechet,kid,prdc", help="of the package; frechet alone is much faster")
     three.set_defaults(do=score)
     for command in (two, three):
         command.add_argument("--out", type=Path, default=Path("study"))
