@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from mezzotint.core.errors import ConfigError
 from mezzotint.engine import balancing
 from mezzotint.engine.balancing import Balance, Balancing, look, wanted
 from mezzotint.engine.model import MODELS, PictureSpec, build
@@ -75,7 +76,9 @@ def test_models_without_a_game_are_not_looked_at() -> None:
     assert not wanted(plain, 100, 0)
     assert wanted(plain, 100, 3)
     assert wanted(adaptive, 100, 0)
-    assert not wanted(adaptive, 0, 0)
+    for model, every, patience in ((adaptive, 0, 0), (plain, 0, 3), (trainer.model, 100, 3)):
+        with pytest.raises(ConfigError):
+            wanted(model, every, patience)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mezzotint.core import rng
+from mezzotint.core.errors import ConfigError
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_labels, to_tensor
@@ -24,6 +25,7 @@ from mezzotint.engine.probe import can, told_apart
 if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
 
+_GAME = {"criticises", "samples"}
 _PICTURES = 128
 """Held-out, training and generated pictures, each."""
 _HALF, _KNEW = 0.56, 0.65
@@ -60,8 +62,22 @@ class Balances(Protocol):
 
 
 def wanted(model: Model, every: int, patience: int) -> bool:
-    """Whether a training needs to look at the balance at all."""
-    return every > 0 and (patience > 0 or (isinstance(model, Balances) and model.adapts()))
+    """Whether a training needs to look at the balance at all.
+
+    Raises:
+        ConfigError: settings ask for what would never happen.
+    """
+    adapts = isinstance(model, Balances) and model.adapts()
+    if every == 0 and (adapts or patience):
+        raise ConfigError(
+            "train.balance_every=0 never looks at the balance of the game, and other settings go by it (model.balance, "
+            "model.augment=adaptive or train.stop_at_half); set it to 100."
+        )
+    if patience and not set(capabilities(model)) >= _GAME:
+        raise ConfigError(
+            f"train.stop_at_half is for adversarial models, and {model.name} plays no game; leave it out."
+        )
+    return adapts or patience > 0
 
 
 class Balancing(Callback):
@@ -103,7 +119,7 @@ class Balancing(Callback):
 
 def look(trainer: Trainer) -> Balance | None:
     """How the game stands now; None where the model has no critic or makes no pictures, or for a score not finite."""
-    if not {"criticises", "samples"} <= set(capabilities(trainer.model)):
+    if not set(capabilities(trainer.model)) >= _GAME:
         return None
     scores: dict[str, Tensor] = {}
     with trainer.using(averaged=False) as model, _own_statistics(model):

@@ -11,18 +11,17 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.balancing import Balance
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.metrics.calibration import platt
+from mezzotint.models._game import GameConfig
 from mezzotint.models._latent import GaussianLatent
 from mezzotint.nn.augment import ADA_COLUMNS, DIFF_COLUMNS, ada, diff_augment, next_probability
 from mezzotint.nn.games import GAMES
@@ -33,49 +32,6 @@ _CHUNK = 64
 _MOST_TURNS = 5
 _WINS, _LOSES = 0.9, 0.7
 """The accuracy above which the discriminator is too far ahead, and below which it teaches too little."""
-
-
-class GameConfig(Config):
-    """Settings of every adversarial model; a model may have other defaults."""
-
-    conditional: bool = option(False, "Give generator and discriminator the class label.")
-    loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein", "relativistic"] = option(
-        "non_saturating", "What the two players make smaller; relativistic compares a real with a generated picture."
-    )
-    lr: float = option(2e-4, "Learning rate of both networks.", gt=0)
-    discriminator_lr: float | None = option(None, "The discriminator's own learning rate; empty: the same.", gt=0)
-    beta1: float = option(0.5, "First moment of Adam.", ge=0, lt=1)
-    beta2: float = option(0.999, "Second moment of Adam.", ge=0, lt=1)
-    turns: int = option(1, "Turns of the discriminator for one of the generator, each on fresh pictures.", ge=1, le=100)
-    gradient_penalty: float = option(0.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
-    r1: float = option(0.0, "Weight gamma of R1, gamma / 2 times the squared slope at real pictures.", ge=0)
-    r2: float = option(0.0, "Weight gamma of R2, gamma / 2 times the squared slope at generated pictures.", ge=0)
-    penalty_every: int = option(
-        1, "Compute the penalties in every n-th turn only, n times as strong (lazy regularisation).", ge=1, le=64
-    )
-    augment: Literal["none", "diffaugment", "adaptive"] = option(
-        "none",
-        "Change pictures before the discriminator sees them, so that it cannot learn few of them by heart: "
-        "DiffAugment, or as strongly as it overfits (ADA).",
-    )
-    augment_target: float = option(
-        0.6, "Adaptive augmentation: the mean sign of scores of training pictures that it aims at.", gt=0, lt=1
-    )
-    augment_pictures: int = option(
-        500_000, "Adaptive augmentation: pictures in which its strength may go from 0 to 1.", ge=1000
-    )
-    pack: int = option(
-        1,
-        "The discriminator judges so many pictures together, which shows it when they are alike (PacGAN).",
-        ge=1,
-        le=8,
-    )
-    balance: bool = option(
-        False, "Adapt how many turns each player takes by how well the discriminator tells held-out from generated."
-    )
-    label_smoothing: float = option(
-        0.0, "How far below 1 the target of real pictures is; for the non-saturating loss.", ge=0, lt=0.5
-    )
 
 
 class Adversarial(GaussianLatent):
@@ -168,6 +124,8 @@ class Adversarial(GaussianLatent):
             turn.note("accuracy", ((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
         if not game.logits:
             turn.note("gap", real.mean() - fake.mean())
+        if config.augment == "adaptive":
+            turn.note("augmentation", self.strength)
         if slope:
             lengths = squared_lengths(scores, both).chunk(2)
             for name, gamma, length in zip(("r1", "r2"), (config.r1, config.r2), lengths, strict=True):
@@ -191,7 +149,6 @@ class Adversarial(GaussianLatent):
         if self.config.augment == "diffaugment":
             return diff_augment(pictures, turn.draw.uniform(len(pictures), DIFF_COLUMNS))
         if self.config.augment == "adaptive":
-            turn.note("augmentation", self.strength)
             return ada(pictures, self.strength, turn.draw.uniform(len(pictures), ADA_COLUMNS))
         return pictures
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import PictureSpec
-from mezzotint.models._adversarial import Adversarial, GameConfig
+from mezzotint.models._adversarial import Adversarial
+from mezzotint.models._game import GameConfig
 from mezzotint.nn.activations import leaky_relu
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.norm import BatchNorm2d
@@ -133,7 +134,7 @@ def check_size(name: str, spec: PictureSpec) -> None:
         ConfigError: the pictures are smaller than 8 or larger than 256 pixels, or points of the plane.
     """
     if spec.points is not None:
-        raise ConfigError(f"{name} makes pictures, and these are points; give gan or wgan_gp model.network=mlp.")
+        raise ConfigError(f"{name} makes pictures, and these are points; train gan or wgan_gp with model.network=mlp.")
     if not (min(spec.height, spec.width) >= 8 and max(spec.height, spec.width) <= 256):
         raise ConfigError(f"{name} makes pictures of 8 to 256 pixels; got {spec.height} x {spec.width}. Set --size.")
 
@@ -143,10 +144,11 @@ class Convolutional(Adversarial):
 
     Attributes:
         normalised: whether the discriminator has batch normalisation.
-        codes: further inputs of the generator beside the latent.
+        discriminator_type: a subclass may tell more than scores.
     """
 
     normalised = True
+    discriminator_type: type[Discriminator] = Discriminator
     config: ConvolutionalConfig
 
     def __init__(self, config: ConvolutionalConfig, spec: PictureSpec, codes: int = 0) -> None:
@@ -159,7 +161,8 @@ class Convolutional(Adversarial):
     def networks(self, codes: int) -> tuple[nn.Module, nn.Module]:
         """The generator, with `codes` further inputs, and the discriminator, both with their first weights."""
         check_size(self.name, self.spec)
-        nets = Generator(self.config, self.spec, codes), Discriminator(self.config, self.judged, self.normalised)
+        discriminator = self.discriminator_type(self.config, self.judged, self.normalised)
+        nets = Generator(self.config, self.spec, codes), discriminator
         nn.ModuleList(nets).apply(initialise)
         return nets
 

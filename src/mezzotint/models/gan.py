@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from mezzotint.core.config import option
 from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
-from mezzotint.models._adversarial import Adversarial, GameConfig
+from mezzotint.models._adversarial import Adversarial
 from mezzotint.models._convolutional import check_size
 from mezzotint.models._fully_connected import FullyConnectedCritic, FullyConnectedGenerator
+from mezzotint.models._game import GameConfig
 from mezzotint.nn.activations import leaky_relu
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
 from mezzotint.nn.sizes import cut, even, resolutions

@@ -16,7 +16,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code, entropy
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
-from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, Discriminator, constrain, initialise
+from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, Discriminator, initialise
 from mezzotint.nn.fastconv import FastConv2d
 from mezzotint.nn.likelihoods import bounded_log_variance
 from mezzotint.nn.norm import BatchNorm2d
@@ -126,6 +126,7 @@ class InfoGAN(Convolutional):
         {"categorical": (3, 2), "continuous": 0, "loss": "relativistic"},
         {"conditional": True, "loss": "hinge", "spectral_norm": True, "gradient_penalty": 1.0},
     )
+    discriminator_type = SharedDiscriminator
     config: InfoGANConfig
     discriminator: SharedDiscriminator
 
@@ -144,13 +145,9 @@ class InfoGAN(Convolutional):
             *(Code(f"c{k}", "categorical", starts[k], values) for k, values in enumerate(config.categorical)),
             *(Code(f"c{kinds + k}", "uniform", config.latent + wide + k) for k in range(config.continuous)),
         )
-        self.discriminator = SharedDiscriminator(config, spec)
         learned = config.continuous if config.variance == "learned" else 0
         self.recognition = Recognition(self.discriminator.features_shape, wide + config.continuous + learned)
-        initialise(self.discriminator)
         initialise(self.recognition)
-        if config.spectral_norm:
-            constrain(self.discriminator)
         self._features: Tensor | None = None
 
     def codes(self) -> tuple[Code, ...]:

@@ -14,6 +14,7 @@ from mezzotint.core.errors import ConfigError, suggest
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.advice import choices
+from mezzotint.engine.balancing import wanted
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
@@ -94,6 +95,7 @@ def prepare(
     built = build(model, model_config.to_json(), spec, train.seed)
     _check_labels(built, pictures)
     settle_best(train.best_by, built)
+    wanted(built, train.balance_every, train.stop_at_half)
     return Prepared(recipe, pictures, built, device, tuple(map(str, chosen)))
 
 
