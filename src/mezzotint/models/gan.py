@@ -1,4 +1,4 @@
-"""GAN: the recommended adversarial model, a modern baseline without tricks."""
+"""GAN: a modern baseline without tricks."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class GAN(Adversarial):
     """
 
     name = "gan"
-    summary = "The recommended GAN: relativistic, two gradient penalties, residual, no normalisation; settles itself."
+    summary = "A modern GAN baseline: relativistic, two gradient penalties, residual, no normalisation; settles itself."
     paper = Paper(
         "Huang, Gokaslan, Kuleshov, Tompkin", 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline",
         "2501.05441",

@@ -134,7 +134,7 @@ def train(
         _go_on(voice, resume, source, settings["train"])
         return
     if model is None or pictures is None:
-        raise ConfigError("Give a model and pictures, such as: mezzotint train gan photos/ --size 64 --out runs/a")
+        raise ConfigError("Give a model and pictures, such as: mezzotint train dcgan photos/ --size 64 --out runs/a")
     if source is not None:
         raise ConfigError("--source goes with --resume; name the pictures after the model.")
     if dry_run:
