@@ -26,7 +26,7 @@ from mezzotint.data.open import open_pictures
 from mezzotint.data.output import grid
 from mezzotint.data.types import DataConfig
 
-COUNT, ACROSS, SCALE, LABEL = 10_000, 12, 2, 300
+COUNT, ACROSS, SCALE, LABEL = 10_000, 12, 2, 370
 SCORES = {
     "Fréchet": "Fréchet distance",
     "KID": "KID",

@@ -1,12 +1,16 @@
 """Does the embedded extractor rank runs as independent networks do? Spearman's correlation, with its interval.
 
     MEZZOTINT_DATA=... python benchmarks/extractor_ranking.py --cache build/ranking
+    MEZZOTINT_DATA=... python benchmarks/extractor_ranking.py --study study --pictures 5000
 
 Ten runs of graded quality for each set: a small DCGAN and a small VAE, each after five numbers of steps. Each run draws
 pictures; a judge (`_judges.py`, trained by others on the same kind of pictures) ranks the runs by the Fréchet
 distance of its own features to those of real pictures that no run was trained on; so does each extractor. Two
 intervals of 95 %: over the pictures (both ranks from resampled pictures), and over the choice of the runs (resampled
 runs, the wider one).
+
+With `--study` the runs are the twelve of `study.py` on each of its sets, all of the same two minutes, three seeds of
+each: the order that is hard to tell.
 """
 
 from __future__ import annotations
@@ -21,8 +25,10 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 import _judges
+import _study_scores
 from _frechet import frechet
 from _judges import Judge
+from _study_runs import CONTENDERS, pictures_of
 from _test_sets import load
 from mezzotint.core.rng import stream
 from mezzotint.data.open import open_pictures
@@ -39,6 +45,7 @@ JUDGES: dict[str, tuple[str, ...]] = {
     "cifar10": ("ResNet-20", "ResNet-56", "MobileNet-v2"),
     "utkface": ("face age/gender", "MobileNet-v2"),
 }
+STUDY = {"mnist": ("LeNet-5",), "fashion-mnist": ("ResNet-20",)}
 SLOW = {"MobileNet-v2": 400}  # pictures of each run; 0.6 GFLOP each
 Sets = dict[str, Tensor]  # "real" and ten runs, uint8 [N, C, 32, 32]
 
@@ -76,6 +83,16 @@ def runs(name: str, count: int, scale: float, cache: Path | None) -> Sets:
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez(file, **{key: value.numpy() for key, value in sets.items()})
     return sets
+
+
+def studied(out: Path, name: str, count: int) -> Sets:
+    """The first pictures of every run of the study on a set, beside the set's test pictures."""
+    pictures = open_pictures(name, DataConfig(size=32))
+    found = {"real": pictures.pictures[pictures.splits["test"][:count]]}
+    for folder, run in _study_scores.finished(out, name):
+        if run["contender"] in CONTENDERS and not run["diverged"]:
+            found[folder.name] = pictures_of(folder)[:count]
+    return {key: torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2) for key, x in found.items()}
 
 
 def _trainer(model: str, train: object) -> Trainer:
@@ -117,14 +134,21 @@ def main() -> None:
     """Train, judge, rank, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000, help="of each run")
-    parser.add_argument("--sets", nargs="+", default=list(JUDGES), choices=list(JUDGES))
+    parser.add_argument("--sets", nargs="+", choices=list(JUDGES | STUDY), help="default: all there are")
+    parser.add_argument("--study", type=Path, help="rank the runs in this folder of study.py")
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of steps")
     parser.add_argument("--repeats", type=int, default=50, help="resamplings of the pictures")
     parser.add_argument("--cache", type=Path, help="where the pictures of the runs are kept")
     parser.add_argument("--runs-only", action="store_true", help="only train the runs")
     parser.add_argument("--extractors", nargs="+", default=["mezzotint-1", "pixels", "random"])
     options = parser.parse_args()
-    everything = {name: runs(name, options.pictures, options.scale, options.cache) for name in options.sets}
+    judges = STUDY if options.study else JUDGES
+    everything = {
+        name: studied(options.study, name, options.pictures)
+        if options.study
+        else runs(name, options.pictures, options.scale, options.cache)
+        for name in options.sets or judges
+    }
     if options.runs_only:
         return
     lines = [
@@ -140,7 +164,7 @@ def main() -> None:
         print("\n| " + " | ".join((name, *list(sets)[1:])) + " |\n|" + "---|" * len(sets))
         for each, values in found.items():
             print(f"| {each} | " + " | ".join(f"{value:.4g}" for value in values) + " |")
-        for title in JUDGES[name]:
+        for title in judges[name]:
             network, most = judge(title), SLOW.get(title, options.pictures)
             theirs = {key: network(x[:most]) for key, x in sets.items()}
             values = distances(theirs)

@@ -186,7 +186,7 @@ def real(count: int) -> Iterator[Result]:
     digits = open_pictures("digits")
     clean = to_bytes(digits.pictures)
     noise = torch.randint(0, 60, clean.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    for name in ("pixels", "random"):
+    for name in ("pixels", "random", "mezzotint-1"):
         extractor = EXTRACTORS.get(name).open()
         a, b = (extractor(x).features.double().numpy() for x in (clean, clean.clamp(max=195) + noise))
         n, big = 800, len(a)

@@ -13,7 +13,11 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.open import open_pictures
+from mezzotint.data.types import DataConfig
+from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.draw import Draw
+from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
 
@@ -110,9 +114,10 @@ def _linear(log_variance: float, off: float) -> tuple[Any, MultivariateNormal]:
     model.decoder.head.weight.copy_(w)
     model.decoder.head.bias.copy_(b)
     inverse = (w.T @ w + sigma**2 * torch.eye(3)).inverse()
-    model.encoder.head.weight.copy_(torch.cat((inverse @ w.T, torch.zeros(3, 16))))
+    model.encoder.begin_at(b.view(1, 4, 4))  # it sees half of x - b
+    model.encoder.head.weight.copy_(torch.cat((2 * inverse @ w.T, torch.zeros(3, 16))))
     spread = (sigma**2 * inverse).diagonal().log() + log_variance
-    model.encoder.head.bias.copy_(torch.cat((-inverse @ w.T @ b + off, spread)))
+    model.encoder.head.bias.copy_(torch.cat((torch.full((3,), off), spread)))
     return model, MultivariateNormal(b.double(), (w @ w.T + sigma**2 * torch.eye(16)).double())
 
 
@@ -165,7 +170,7 @@ def test_the_likelihood_is_the_integral(likelihood: str, network: str) -> None:
         joint = torch.stack([model.log_p(each.expand(2001, -1, -1, -1), output) for each in x]).double()
     best = joint.max()  # or the exponential would be nought
     integral = torch.trapezoid((joint - best + Normal(0.0, 1.0).log_prob(z[:, 0])).exp(), z[:, 0].double())
-    found = model.importance_log_likelihood(x, samples=3000)
+    found = model.importance_log_likelihood(x, samples=30_000)
     assert torch.allclose(found.double(), integral.log() + best, atol=0.05)
 
 
@@ -213,7 +218,7 @@ def test_the_activation_is_the_one_asked_for() -> None:
     """Two layers of tanh by hand, the net of Burda et al."""
     model: Any = build("vae", {"network": "mlp", "hidden": (6, 5), "activation": "tanh"}, PictureSpec(1, 4, 4)).eval()
     weights = {name: value.double().numpy() for name, value in model.encoder.state_dict().items()}
-    x = np.linspace(-1, 1, 16)
+    x = np.linspace(-1, 1, 16) / 2
     for layer in ("body.0", "body.2"):
         x = np.tanh(weights[f"{layer}.weight"] @ x + weights[f"{layer}.bias"])
     expected = weights["head.weight"] @ x + weights["head.bias"]
@@ -226,3 +231,19 @@ def test_pictures_of_any_float_are_taken_and_codes_do_not_depend_on_company() ->
     x = torch.rand(5, 1, 8, 8, dtype=torch.float64) * 2 - 1
     assert torch.equal(model.encode(x), model.encode(x.float()))
     assert torch.allclose(model.log_likelihood(x)[:2], model.log_likelihood(x[:2]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_a_fully_connected_one_begins_at_the_mean_picture(likelihood: str) -> None:
+    """Whatever the latent, the first pictures are the mean one; and a resumed training keeps what it began with."""
+    pictures = np.random.default_rng(0).integers(40, 200, (50, 8, 8, 1), dtype=np.uint8)
+    pictures[:, :4] //= 2
+    settings = {**SMALL, "likelihood": likelihood, "network": "mlp"}
+    data = open_pictures(pictures, DataConfig(validation=0))
+    model: Any = build("vae", settings, PictureSpec(1, 8, 8), seed=0)
+    Trainer(model, data, TrainConfig(batch_size=10, steps=1), torch.device("cpu"))
+    mean = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().mean(0) / 127.5 - 1
+    assert torch.allclose(model.encoder.centre, mean, atol=1e-5)
+    with torch.no_grad():
+        found = model.generate(torch.zeros(1, 4))[0]
+    assert (found - mean).abs().max() < 1e-3 + (0.02 if likelihood == "bernoulli" else 0)

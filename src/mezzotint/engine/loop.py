@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mezzotint.core import rng
@@ -68,6 +70,8 @@ class Trainer:
             to_channels_last(model)
         self.pictures = pictures
         self.batches = Batches(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
+        with torch.no_grad():
+            model.begin(self.training)  # where a checkpoint follows, `restore` has the last word
         self.players = [Player(phase, model) for phase in model.phases()]
         self.ema = EMA(model, model.averaged, config.ema, config.ema_every) if config.ema and model.averaged else None
         self.step = 0
@@ -257,7 +261,14 @@ class Trainer:
     def held_out(self, n: int, start: int = 0) -> tuple[Tensor, Tensor | None]:
         """Up to `n` pictures of the validation split, from the one at `start`; of the training split if it is empty."""
         rows = self.pictures.splits["validation"]
-        rows = (rows if len(rows) else self.pictures.splits["train"])[start : start + n]
+        return self._tensors((rows if len(rows) else self.pictures.splits["train"])[start : start + n])
+
+    def training(self, n: int) -> tuple[Tensor, Tensor | None]:
+        """Up to `n` pictures of the training split, drawn by the seed."""
+        rows = self.pictures.splits["train"]
+        return self._tensors(rows[rng.stream(self.config.seed, "training").permutation(len(rows))[:n]])
+
+    def _tensors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         labels = None if self.pictures.labels is None else self.pictures.labels[rows]
         pictures = to_tensor(self.pictures.pictures[rows], self.device, self.channels_last)
         return pictures, to_labels(labels, self.device)

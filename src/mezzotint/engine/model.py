@@ -119,6 +119,13 @@ class Model(nn.Module):
         """Names of the networks whose gradients have gradients of their own, as a penalty of the slope has."""
         return ()
 
+    def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Called with the first weights, before anything is trained: what shall begin as the pictures say.
+
+        Args:
+            training: `training(n)` gives up to n pictures (and labels) to train on, the same ones each time.
+        """
+
     def start(self) -> None:
         """Called when training begins or goes on: forget what `finish` has fitted to a model that no longer is."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from mezzotint.nn.likelihoods import (
     least_scale,
 )
 
+_SEEN = 10_000
+"""Pictures that the mean picture is of, at most."""
 _ENCODED = 256
 """Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
 
@@ -114,8 +117,8 @@ class VAE(GaussianLatent):
         self.latent_size = config.latent
         # the logistic has a scale of its own for every pixel
         outputs = (spec.channels * (2 if config.likelihood == "logistic" else 1), spec.height, spec.width)
-        self.encoder: nn.Module
-        self.decoder: nn.Module
+        self.encoder: Any
+        self.decoder: Any
         if config.network == "conv":
             self.encoder = ConvEncoder(spec.shape, config.width, config.most, config.latent)
             self.decoder = ConvDecoder(outputs, config.width, config.most, config.latent)
@@ -123,6 +126,25 @@ class VAE(GaussianLatent):
             self.encoder = MLPEncoder(spec.shape, config.hidden, config.latent, config.activation)
             self.decoder = MLPDecoder(outputs, config.hidden, config.latent, config.activation)
         self.scale = nn.ParameterList([torch.zeros(())] if config.likelihood == "gaussian" else [])
+
+    def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Fully connected networks begin at the mean picture, as in the program of Burda et al. 2016.
+
+        The encoder sees how a picture differs from it, and the decoder says it, whatever z is. Otherwise the edges that
+        are always black take the first epochs, and z is not used meanwhile.
+        """
+        if self.config.network == "mlp":
+            mean = training(_SEEN)[0].mean(0)
+            self.encoder.begin_at(mean)
+            self.decoder.begin_at(self._saying(mean))
+
+    def _saying(self, picture: Tensor) -> Tensor:
+        """The decoder's output [outputs, H, W] whose mean is this picture [C, H, W]."""
+        if self.config.likelihood == "bernoulli":
+            return torch.logit((picture + 1) / 2, eps=1e-3)
+        if self.config.likelihood == "gaussian":
+            return picture
+        return torch.cat((picture, torch.zeros_like(picture)))
 
     def phases(self) -> tuple[Phase, ...]:
         """One phase, in which encoder, decoder and the learned scale move together.

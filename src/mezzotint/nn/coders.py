@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,13 +20,24 @@ Activation = Literal["relu", "tanh", "silu"]
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 
 
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """With Glorot and Bengio's first weights (2010, eq. 16), as in Burda et al. 2016. PyTorch's own are 0.6 of them in
+    a square layer; on black-and-white MNIST they cost two hidden layers of tanh 10 nats after ten epochs."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def _mlp(sizes: Sequence[int], activation: Activation) -> nn.Sequential:
     kind = _ACTIVATIONS[activation]
-    return nn.Sequential(*[layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), kind())])
+    return nn.Sequential(*[layer for a, b in pairwise(sizes) for layer in (_linear(a, b), kind())])
 
 
 class MLPEncoder(nn.Module):
-    """Pictures [N, C, H, W] -> mean and log variance of q(z|x), each [N, latent].
+    """Pictures [N, C, H, W] in [-1, 1] -> mean and log variance of q(z|x), each [N, latent].
+
+    It sees (picture - centre) / 2. The centre is 0 until `begin_at` sets it.
 
     Args:
         shape: (C, H, W) of the pictures.
@@ -34,14 +46,22 @@ class MLPEncoder(nn.Module):
         activation: of the hidden layers.
     """
 
+    centre: Tensor
+
     def __init__(self, shape: Shape, hidden: Sequence[int], latent: int, activation: Activation) -> None:
         super().__init__()
         sizes = (math.prod(shape), *hidden)
+        self.register_buffer("centre", torch.zeros(shape))
         self.body = _mlp(sizes, activation)
-        self.head = nn.Linear(sizes[-1], 2 * latent)
+        self.head = _linear(sizes[-1], 2 * latent)
+
+    def begin_at(self, picture: Tensor) -> None:
+        """Take this picture [C, H, W] as the centre: the mean picture, before training."""
+        self.centre.copy_(picture)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.head(self.body(x.flatten(1))).float().chunk(2, 1)
+        x = ((x - self.centre) * 0.5).flatten(1)
+        mean, log_variance = self.head(self.body(x)).float().chunk(2, 1)
         return mean, log_variance
 
 
@@ -58,7 +78,12 @@ class MLPDecoder(nn.Module):
         self.shape = shape
         sizes = (latent, *hidden[::-1])
         self.body = _mlp(sizes, activation)
-        self.head = nn.Linear(sizes[-1], math.prod(shape))
+        self.head = _linear(sizes[-1], math.prod(shape))
+
+    @torch.no_grad()
+    def begin_at(self, values: Tensor) -> None:
+        """Let the values be around these [C, H, W], whatever z is: before training."""
+        self.head.bias.copy_(values.flatten())
 
     def forward(self, z: Tensor) -> Tensor:
         return self.head(self.body(z)).unflatten(1, self.shape).float()
