@@ -17,8 +17,8 @@ from mezzotint.core.rng import stream
 from mezzotint.data.named import load_named
 from mezzotint.data.shapes import render, sample_factors
 
-SETS = ("mnist", "fashion-mnist", "cifar10", "utkface", "orl", "shapes")
-UNSEEN = ("mnist", "cifar10", "utkface", "orl")  # of no kind that mezzotint-1 was trained on
+SETS = ("mnist", "fashion-mnist", "cifar10-lossless", "utkface", "orl", "cifar10", "shapes")
+UNSEEN = ("mnist", "cifar10-lossless", "cifar10", "utkface", "orl")  # of no kind that mezzotint-1 was trained on
 
 
 def load(name: str, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -53,6 +53,13 @@ def _cifar(data: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pictures), np.array(labels)
 
 
+def _cifar_lossless(data: Path) -> tuple[np.ndarray, np.ndarray]:
+    with zipfile.ZipFile(data / "cifar-10-subset" / "cifar10_lossless_train4000.zip") as archive:
+        rows = [_decoded(archive.read(f"cifar10_batch_{k}.png")) for k in range(4)]
+        lines = archive.read("labels.csv").decode().split()[1:]
+    return np.concatenate(rows).reshape(-1, 32, 32, 3), np.array([int(line.split(",")[1]) for line in lines])
+
+
 def _utk(data: Path) -> tuple[np.ndarray, np.ndarray]:
     with zipfile.ZipFile(data / "utkface-subset" / "utkface_64_3000.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))
@@ -81,6 +88,7 @@ def _decoded(content: bytes) -> np.ndarray:
 _LOADERS = {
     "mnist": lambda data: _named("mnist", "test"),
     "fashion-mnist": lambda data: _named("fashion-mnist", "test"),
+    "cifar10-lossless": _cifar_lossless,
     "cifar10": _cifar,
     "utkface": _utk,
     "orl": _orl,

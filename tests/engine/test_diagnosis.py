@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from mezzotint.core.errors import DataError, NotFinite
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.diagnosing import Diagnosis, Pace, read_findings
-from mezzotint.engine.diagnosis import NAMES, Finding, Moment, judge, stopped
+from mezzotint.engine.diagnosis import NAMES, Finding, Moment, judge, said_at_the_end, stopped
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
 from mezzotint.engine.phase import Terms, Turn
@@ -253,6 +254,38 @@ def test_measuring_takes_its_share_of_the_time() -> None:
     assert 0.02 * seconds < spent < 0.031 * seconds
     assert min(b - a for a, b in pairwise(times)) > 5, "not all at once after a slow beginning"
     assert count > 20
+
+
+@pytest.mark.parametrize(("reason", "measured"), [(None, True), ("interrupted", False)])
+def test_a_short_training_is_measured_at_its_end(
+    digits: PictureSet, tmp_path: Path, reason: str | None, measured: bool
+) -> None:
+    """After four rounds the samples are noise, and that is said; but who presses Ctrl-C does not wait for it."""
+    trainer = make_trainer(MODELS.get("dcgan"), digits, steps=4, batch_size=32)
+    trainer.callbacks = [Diagnosis(tmp_path / "diagnosis.jsonl", {})]
+    trainer.stop_reason = reason
+    trainer.run()
+    assert [each.name for each in read_findings(tmp_path / "diagnosis.jsonl").now] == ["hardly-begun"] * measured
+
+
+@pytest.mark.parametrize("count", [10, 12])
+def test_one_or_two_held_out_pictures_are_enough_to_go_on(tmp_path: Path, count: int) -> None:
+    """Of one picture there is no distance to another."""
+    pictures = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+    few = open_pictures(pictures, DataConfig(validation=0.1))
+    found = trained("vae", few, tmp_path, 2, 1)
+    assert [each.name for each in found] == ["few-pictures"]
+
+
+def test_only_what_differs_and_is_not_known_to_be_stuck_has_hardly_begun() -> None:
+    assert said_at_the_end([Moment(100, {"difference": 0.1})]) == []
+    assert said_at_the_end(course("difference", 0.4, 0.4, 0.4, 0.4, 0.4, 0.4)) == [], "it has a rule of its own"
+    [found] = said_at_the_end(course("difference", 0.9, 0.8, 0.7, 0.6, 0.5, 0.4))
+    assert found.name in NAMES
+    assert found.sentence.startswith("Training has hardly begun: after 600 rounds generated pictures plainly differ")
+    [stuck] = said_at_the_end(course("difference", 0.4, 0.39, 0.4))
+    assert stuck.sentence.startswith("After 300 rounds generated")
+    assert stuck.sentence.endswith("(0.40 of 1, where trained models come below 0.1), no less than after 100.")
 
 
 def test_findings_survive_json_and_what_is_none_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from mezzotint.core.errors import DataError, MezzotintError, NotFinite
 from mezzotint.engine._lines import append, cut_after
 from mezzotint.engine.callback import Callback
-from mezzotint.engine.diagnosis import Finding, Moment, Options, judge, stopped
+from mezzotint.engine.diagnosis import Finding, Moment, Options, judge, said_at_the_end, stopped
 from mezzotint.engine.probe import Probe
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHARE = 0.03
 """Of the time of training that measuring may take."""
-_WORK = 2 * 256
+_WORK = 256
 """The first measurement is expected to take as long as training on so many pictures, and a fifth of a second."""
 _SETUP = 0.2
 _KEPT = 50
@@ -64,14 +64,14 @@ class Pace:
 class Diagnosis(Callback):
     """Measures at intervals, judges, writes a line each time, and tells of each finding once.
 
-    A finding counts when it holds in two measurements in a row. Training is not touched: what it measures, and whether
-    it does, makes no difference to the weights.
+    A finding counts when it holds in two measurements in a row, or at the end. Training is not touched: what it
+    measures, and whether it does, makes no difference to the weights.
 
     Args:
         path: `diagnosis.jsonl` in the run folder.
         options: the run's settings by section, for the advice.
         every: rounds between two measurements; None: as often as 3 % of the time allow; 0: never.
-        tell: told of findings.
+        tell: told of findings while training goes on; what holds at the end is for the caller to say.
     """
 
     def __init__(
@@ -95,27 +95,34 @@ class Diagnosis(Callback):
             self.measure(trainer)
             self.pace.paid(time.perf_counter() - started, trainer.seconds)
 
+    def on_finish(self, trainer: Trainer) -> None:
+        """A training that chooses its own times is measured at its end too, so that a short one has been once."""
+        over = trainer.stop_reason != "interrupted"
+        if over and self.every is None and (not self.history or self.history[-1].step < trainer.step):
+            self.measure(trainer, at_the_end=True)
+
     def on_error(self, trainer: Trainer, error: MezzotintError) -> None:
         if isinstance(error, NotFinite):
             last = self.history[-1] if self.history and self.history[-1].step == trainer.step else Moment(0, {})
             cut_after(self.path, trainer.step - 1)  # a step has one line
             self._write(trainer.step, last.measures, [stopped(trainer.step, str(error)), *self._held])
 
-    def measure(self, trainer: Trainer) -> list[Finding]:
-        """Measure now; returns the findings that held in the last measurement too."""
+    def measure(self, trainer: Trainer, at_the_end: bool = False) -> list[Finding]:
+        """Measure now; returns the findings that count: those of the last time too, and at the end all of them."""
         self._probe = self._probe or Probe(trainer)
         measures = self._probe.measure()
         self.history = [*self.history[1 - _KEPT :], Moment(trainer.step, measures)]
         found = judge(self.history, self.options)
-        confirmed = [finding for finding in found if finding.name in self.pending]
+        confirmed = [finding for finding in found if at_the_end or finding.name in self.pending]
         self.pending = {finding.name for finding in found}
+        confirmed += said_at_the_end(self.history) if at_the_end else []
         self._held = confirmed
         for name, value in measures.items():
             if name not in _CONSTANT:
                 trainer.losses[f"diagnosis/{name}"] = torch.tensor(value)
         self._write(trainer.step, measures, confirmed)
         for finding in confirmed:
-            if finding.name not in self.told and self.tell is not None:
+            if finding.name not in self.told and self.tell is not None and not at_the_end:
                 self.tell(f"Step {finding.step:,}: {finding.sentence} {finding.advice}")
             self.told.add(finding.name)
         return confirmed

@@ -90,6 +90,7 @@ NAMES = (
     "memorising",
     "overfitting",
     "few-pictures",
+    "hardly-begun",
     "stopped-nan",
 )
 
@@ -243,6 +244,22 @@ def few_pictures(history: History, options: Options) -> Finding | None:
         f"{said}: too few for scores and for these diagnoses, which want {_FEW} at least.",
         f"Give more pictures, or hold out more in a new run with --set data.validation={share:g}.",
     )
+
+
+def said_at_the_end(history: History) -> list[Finding]:
+    """What is said of a training that has ended, and not of one that goes on: that it was too short."""
+    course = _course(history, "difference")
+    if not course or course[-1] < _UNLIKE or _stopped(history, "difference"):
+        return []
+    step, stuck = history[-1].step, len(course) > 2 and min(course[1:]) > (1 - _BETTER) * course[0]
+    begun = f"After {step:,} rounds" if stuck else f"Training has hardly begun: after {step:,} rounds"
+    far = f"{course[-1]:.2f} of 1, where trained models come below 0.1"
+    since = f", no less than after {history[0].step:,}" if stuck else ""
+    advice = "Let it go on with mezzotint train --resume and more --minutes; nothing is lost"
+    if stuck:
+        advice += ". If that changes nothing, its settings are wrong, the learning rate first of all"
+    sentence = f"{begun} generated pictures plainly differ from real ones ({far}){since}."
+    return [Finding("hardly-begun", step, sentence, f"{advice}.")]
 
 
 def stopped(step: int, message: str) -> Finding:

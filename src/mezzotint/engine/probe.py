@@ -194,6 +194,8 @@ def shrunk(pictures: Tensor) -> Array:
 def mean_distance(x: Array, y: Array | None = None) -> float:
     """The mean Euclidean distance of a row of x and one of y; of two different rows of x where y is left out.
 
+    0 of a single row.
+
     Example:
         >>> mean_distance(np.array([[0.0], [3.0]])), mean_distance(np.array([[0.0]]), np.array([[3.0], [5.0]]))
         (3.0, 4.0)
@@ -203,7 +205,7 @@ def mean_distance(x: Array, y: Array | None = None) -> float:
     if y is None:
         np.fill_diagonal(squares, 0)
     total = float(np.sqrt(np.clip(squares, 0, None)).sum())
-    return total / (len(x) * (len(x) - 1) if y is None else len(x) * len(other))
+    return total / (max(1, len(x) * (len(x) - 1)) if y is None else len(x) * len(other))
 
 
 def energy(across: float, within_real: float, within_fake: float) -> float:
