@@ -137,5 +137,48 @@ class PlainWGANGP:
         return torch.randn(BATCH, self.model.latent_size, generator=self.noise)
 
 
-PLAIN: dict[str, Any] = {"dcgan": PlainDCGAN, "vae": PlainVAE, "wgan_gp": PlainWGANGP}
+class PlainInfoGAN:
+    """The loop of the well-known PyTorch implementations of InfoGAN; the layers of Q move with the generator.
+
+    Args:
+        model: an `infogan`, unconditional; it is not changed.
+        pictures, seed: as for `PlainDCGAN`.
+    """
+
+    def __init__(self, model: Model, pictures: PictureSet, seed: int) -> None:
+        self.model, self.step = native(model), 0
+        g, d, q = self.model.generator, self.model.discriminator, self.model.recognition
+        self.adams = [
+            torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999))
+            for parameters, lr in (([*g.parameters(), *q.parameters()], 1e-3), (d.parameters(), 2e-4))
+        ]
+        self.batches = Batches(pictures, BATCH, seed, rows=pictures.splits["train"])
+        self.noise = torch.Generator().manual_seed(seed + 1)
+        self.one, self.zero = torch.ones(BATCH), torch.zeros(BATCH)
+
+    def round(self) -> None:
+        """The discriminator's step, and that of generator and Q."""
+        g, d, q = self.model.generator, self.model.discriminator, self.model.recognition
+        bce = F.binary_cross_entropy_with_logits
+        real = to_tensor(self.batches.at(self.step * BATCH).pictures)
+        d.zero_grad()
+        bce(d(real), self.one).backward()
+        latents = self._latents()
+        fake = g(latents)
+        bce(d(fake.detach()), self.zero).backward()
+        self.adams[1].step()
+        self.adams[0].zero_grad()
+        scores, features = d(fake, share=True)
+        known = self.model.information(q(features), latents)
+        (bce(scores, self.one) - torch.stack(tuple(known.values())).sum()).backward()
+        self.adams[0].step()
+        self.step += 1
+
+    def _latents(self) -> torch.Tensor:
+        config, codes = self.model.config, len(self.model.codes())
+        noise = torch.randn(BATCH, config.latent, generator=self.noise)
+        return torch.cat((noise, self.model._prior(torch.rand(BATCH, codes, generator=self.noise))), 1)
+
+
+PLAIN: dict[str, Any] = {"dcgan": PlainDCGAN, "vae": PlainVAE, "wgan_gp": PlainWGANGP, "infogan": PlainInfoGAN}
 """Name of a model -> its plain loop."""

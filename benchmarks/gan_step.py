@@ -1,6 +1,7 @@
 """A round of an adversarial model: the plain PyTorch loop and ours in turn, A B A B, same networks, batch and threads.
 
     MEZZOTINT_DATA=... python benchmarks/gan_step.py --model wgan_gp --size 32
+    MEZZOTINT_DATA=... python benchmarks/gan_step.py --model infogan
     MEZZOTINT_DATA=... python benchmarks/gan_step.py --model wgan_gp --set network=residual
     MEZZOTINT_DATA=... python benchmarks/gan_step.py --model wgan_gp --peer penalty_every=4   # lazy regularisation
 
