@@ -27,7 +27,8 @@ _WORK = 256
 _SETUP = 0.2
 _KEPT = 50
 """Measurements that rules look back on."""
-_CONSTANT = ("units", "pictures/held_out")
+CONSTANT = ("units", "pictures/held_out")
+"""Measures that stay as they are, of which a curve shows nothing."""
 
 
 @dataclass
@@ -118,7 +119,7 @@ class Diagnosis(Callback):
         confirmed += said_at_the_end(self.history) if at_the_end else []
         self._held = confirmed
         for name, value in measures.items():
-            if name not in _CONSTANT:
+            if name not in CONSTANT:
                 trainer.losses[f"diagnosis/{name}"] = torch.tensor(value)
         self._write(trainer.step, measures, confirmed)
         for finding in confirmed:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mezzotint.engine.diagnosing import CONSTANT
 from mezzotint.tasks.report._charts import Series
 
 _PREVIEW = re.compile(r"step-(\d+)\.png")
@@ -66,7 +67,7 @@ def read_log(path: Path) -> dict[str, Series]:
 
 
 def read_diagnosis(path: Path) -> Diagnosis:
-    """The measures and findings of `diagnosis.jsonl`; empty if there is none."""
+    """The measures that change and the findings of `diagnosis.jsonl`; empty if there is none."""
     lines = list(_lines(path))
     seen: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
     for line in lines:
@@ -87,7 +88,8 @@ def read_diagnosis(path: Path) -> Diagnosis:
         )
         for name, times in seen.items()
     ]
-    measures = _curves(lines, lambda line: line.get("measures"))
+    curves = _curves(lines, lambda line: line.get("measures"))
+    measures = {name: curve for name, curve in curves.items() if name not in CONSTANT}
     return Diagnosis(measures, tuple(sorted(findings, key=lambda each: (not each.now, -each.last))), len(lines))
 
 
