@@ -10,7 +10,8 @@ write what they have as they go, so with `--resume` an interruption loses minute
   units, 50 latents; black or white drawn anew each time a picture is trained on, by its grey level (dynamic
   binarisation); all 60,000 training pictures; the last weights; 5,000 samples. The paper has batches of 20, Adam with
   eps 1e-4, Glorot's first weights with biases from the mean picture, and 3,280 epochs in which the learning rate falls
-  in eight steps from 1e-3 to 1e-4. Here: batches of 100, eps 1e-8, a cosine to zero over `--epochs`, and the moving average of the weights that `train` delivers (`--ema 0` turns it off).
+  in eight steps from 1e-3 to 1e-4. Here: batches of 100, eps 1e-8, a cosine to zero over `--epochs`, and the moving
+  average of the weights that `train` delivers (`--ema 0` turns it off).
 - `pythae`: 89.78 nats (its table of reproduced results; 784-400-40, relu, batches of 100). That number is of the
   *static* set of Larochelle and Murray (2011), binarised once, with 50,000 pictures to train on and 10,000 to choose
   the best epoch by, and of 200 samples. Here: binarised once, by a draw of our own, the same division, the best

@@ -218,8 +218,9 @@ class GAN(Adversarial):
     - Learning rate, beta2 and gamma stay as they are, where the paper lets them change over a run of known length:
       then a run can go on for longer. A falling rate is `train.schedule`.
 
-    The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`).
-    `penalty_every=4` saves a third of a step; what it does to quality has not been measured.
+    The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`). On a CPU `advise`
+    takes them in every fourth turn only, and five times the paper's learning rate; after the same minute both are
+    better (docs/results.md).
 
     Any size from 8 to 256, square or not, with 1 to 4 channels. `mezzotint train gan` chooses the strength of the
     penalties, the batch and the widths by itself (`advise`).
@@ -276,7 +277,12 @@ class GAN(Adversarial):
             for name in ("r1", "r2")
         ]
         batch = 64 if area <= _SMALL else 32
-        if not cpu:
+        if cpu:
+            chosen += [
+                Choice("model", "lr", 1e-3, "a CPU has time for few rounds, and the penalties keep large steps stable"),
+                Choice("model", "penalty_every", 4, "a third more rounds in the same time"),
+            ]
+        else:
             batch *= 2
         if spec.points is not None:
             return (*chosen, Choice("model", "network", "mlp", "points of the plane are no pictures"))
