@@ -30,8 +30,8 @@ from mezzotint.nn.likelihoods import (
     least_scale,
 )
 
-_SEEN = 10_000
-"""Pictures that the mean picture is of, at most."""
+_SEEN, _VALUES = 10_000, 2**26
+"""Pictures that the mean picture is of, at most; and how many values they have together: a quarter of a GiB."""
 _ENCODED = 256
 """Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
 
@@ -134,7 +134,7 @@ class VAE(GaussianLatent):
         are always black take the first epochs, and z is not used meanwhile.
         """
         if self.config.network == "mlp":
-            mean = training(_SEEN)[0].mean(0)
+            mean = training(min(_SEEN, max(1, _VALUES // self.spec.values)))[0].mean(0)
             self.encoder.begin_at(mean)
             self.decoder.begin_at(self._saying(mean))
 
