@@ -36,6 +36,7 @@ def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
             processes=processes,
             precision="fp32",
             settings={"model": dict(MODELS.get(name).tiny)},
+            auto=False,  # what rounding makes of a gradient that cancels grows with the rate that a model chooses
             quiet=True,
         )
         weights.append(RunFolder(run.path).store.load("latest").tensors)
