@@ -21,6 +21,8 @@ from mezzotint.engine.diagnosis import NAMES, Finding, Moment, judge, said_at_th
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
 from mezzotint.engine.phase import Terms, Turn
+from mezzotint.engine.probe import chance_of_no_copies
+from mezzotint.metrics.neighbours import memorising
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors
 
 Hack = Callable[[Trainer], None]
@@ -286,6 +288,21 @@ def test_only_what_differs_and_is_not_known_to_be_stuck_has_hardly_begun() -> No
     [stuck] = said_at_the_end(course("difference", 0.4, 0.39, 0.4))
     assert stuck.sentence.startswith("After 300 rounds generated")
     assert stuck.sentence.endswith("(0.40 of 1, where trained models come below 0.1), no less than after 100.")
+
+
+def test_blurred_pictures_are_no_copies() -> None:
+    """Nearer to all pictures than these are to each other, and yet not nearer to those trained on."""
+    random = np.random.default_rng(0)
+    training, held_out = random.normal(size=(700, 20)), random.normal(size=(80, 20))
+    blurred, copied = random.normal(size=(80, 20)) * 0.3, training[:80] + random.normal(size=(80, 20)) * 0.1
+    assert memorising(blurred, held_out, training).value > 0.9
+    assert chance_of_no_copies(blurred, held_out, training) > 0.01
+    assert chance_of_no_copies(copied, held_out, training) < 0.001
+    alike = np.repeat(training[:3] * 0.3, 30, axis=0)
+    assert chance_of_no_copies(alike, held_out, training) > 0.1, "three pictures say little, however often"
+    sick = {"memorising": 0.95, "memorising/low": 0.9}
+    assert judge([Moment(100, {**sick, "memorising/chance": 0.2})], {}) == []
+    assert [each.name for each in judge([Moment(100, {**sick, "memorising/chance": 1e-4})], {})] == ["memorising"]
 
 
 def test_findings_survive_json_and_what_is_none_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _LATELY = 1 / 3
 """The share of a training in which something that improves must have done so."""
 _FEW = 100
 _LONG_AGO = 0.25
-_COPIES = 0.6
+_COPIES, _CHANCE = 0.6, 0.001
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,13 @@ def posterior_collapse(history: History, options: Options) -> Finding | None:
 
 @rule
 def memorising(history: History, options: Options) -> Finding | None:
-    """Generated pictures are nearer to training pictures than held-out pictures are (Meehan et al. 2020)."""
+    """Generated pictures are nearer to training pictures than held-out pictures are (Meehan et al. 2020), by copying.
+
+    Blurred ones are nearer too, but then to held-out pictures as well.
+    """
     now = history[-1].measures
     share = now.get("memorising", 0.0)
-    if share < _COPIES or now.get("memorising/low", 0.0) <= 0.5:
+    if share < _COPIES or now.get("memorising/low", 0.0) <= 0.5 or now.get("memorising/chance", 0.0) > _CHANCE:
         return None
     return Finding(
         "memorising",

@@ -22,7 +22,7 @@ from mezzotint.engine.feed import to_labels, to_tensor
 from mezzotint.engine.model import Model
 from mezzotint.engine.phase import Turn
 from mezzotint.metrics.calibration import platt, sigmoid
-from mezzotint.metrics.neighbours import memorising
+from mezzotint.metrics.neighbours import memorising, nearest
 
 if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
@@ -67,6 +67,7 @@ class Probe:
         - `difference`: of held-out and generated pictures, from 0 (the same distribution) to 1; see `energy`.
         - `diversity`: mean distance of two generated pictures over that of two real ones.
         - `memorising`, `memorising/low`: see `metrics.neighbours.memorising`; one half is right, 1 copies.
+        - `memorising/chance`: see `chance_of_no_copies`; small where training pictures are copied.
         - `active_units`, `units`: of the latent; see `active_units`.
         - `kl`: the training loss's term of that name, where there is one.
         - `loss/training`, `loss/held_out`: the model's own validation loss on both.
@@ -117,6 +118,7 @@ class Probe:
         if self.honest and len(features) >= _FEWEST:
             test = memorising(features, self._real, self._known)
             found |= {"memorising": test.value, "memorising/low": test.low or 0.0}
+            found["memorising/chance"] = chance_of_no_copies(features, self._real, self._known)
         return found
 
     def _losses(self, model: Model) -> dict[str, float]:
@@ -206,6 +208,29 @@ def mean_distance(x: Array, y: Array | None = None) -> float:
         np.fill_diagonal(squares, 0)
     total = float(np.sqrt(np.clip(squares, 0, None)).sum())
     return total / (max(1, len(x) * (len(x) - 1)) if y is None else len(x) * len(other))
+
+
+def chance_of_no_copies(generated: Array, held_out: Array, training: Array) -> float:
+    """How probable it is, were nothing copied, that so few held-out pictures are the nearest to a generated one.
+
+    Blurred pictures lie near to everything, also to training pictures; but only to those that it copies is a model
+    nearer than to held-out ones. Without copies, of the N training and M held-out pictures that are nearest to some
+    generated one a share of M / (N + M) is held out, and how many are is binomial. Each counts once, since a few smooth
+    pictures may be the nearest to nearly all.
+
+    Args:
+        generated, held_out, training: features [K, D], [M, D], [N, D].
+
+    Example:
+        >>> training, held_out = np.arange(0.0, 80.0, 2)[:, None], np.arange(1.0, 81.0, 2)[:, None]
+        >>> chance_of_no_copies(training, held_out, training) < 1e-9, chance_of_no_copies(held_out, held_out, training)
+        (True, 1.0)
+    """
+    from scipy.stats import binom  # slow to import
+
+    (theirs, far), (mine, near) = nearest(generated, held_out), nearest(generated, training)
+    hits, others = len(np.unique(theirs[far < near])), len(np.unique(mine[near <= far]))
+    return float(binom.cdf(hits, hits + others, len(held_out) / (len(held_out) + len(training))))
 
 
 def energy(across: float, within_real: float, within_fake: float) -> float:
