@@ -135,6 +135,7 @@ def train(entry: Entry, seconds: float, out: Path) -> str:
 def run(options: argparse.Namespace) -> None:
     """Train what has not finished."""
     todo = [e for e in planned(options.plan, options.seeds) if not (e.folder(options.out) / "run.json").is_file()]
+    todo = [entry for entry in todo if entry.model in options.models]
     print(f"{len(todo)} trainings, at least {len(todo) * options.seconds / 60 / options.jobs:.0f} minutes", flush=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(options.jobs, mp.get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--plan", choices=("table", "few", "lazy"), default="table")
     parser.add_argument("--seconds", type=float, default=120.0, help="of processor time, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="to train these only")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("gan-table"))
     options = parser.parse_args()
