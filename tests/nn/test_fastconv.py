@@ -330,9 +330,9 @@ def test_quicken_changes_speed_and_nothing_else():
 
 
 def test_the_rule_knows_small_layers():
-    """Where the forms differ in speed, the rule takes the faster: 3x3 pixels by patches, 32x32 as they are."""
+    """Where the forms differ in speed, the rule takes the faster: 2x2 pixels by patches, 4x4 and 32x32 as they are."""
     calls = []
-    for side in (3, 32):
+    for side in (2, 4, 32):
         x = torch.randn(2, 128, side, side, dtype=bf16)
         layer = FastConv2d(128, 64, 3, 1, 1).to(bf16)
         with pytest.MonkeyPatch.context() as patch:

@@ -175,24 +175,28 @@ class InfoGAN(Convolutional):
         """The game's terms, and what Q cannot tell of the codes of generated pictures."""
         latents, fakes = turn.prepared
         terms = super().discriminator_loss(replace(turn, prepared=fakes))
-        _, features = self._seen().chunk(2)  # real pictures come first; their codes nobody knows
-        return {**terms, **self._information(turn, features, latents)}
+        real = len(turn.pictures)  # they come first; their codes nobody knows
+        return {**terms, **self._information(turn, self._seen(real, len(fakes)), latents)}
 
     def generator_loss(self, turn: Turn) -> Terms:
         """The game's term, and what Q cannot tell of the codes of the pictures."""
         latents, fakes = turn.prepared
         terms = super().generator_loss(replace(turn, prepared=fakes))
-        return {**terms, **self._information(turn, self._seen()[: len(fakes)], latents)}
+        return {**terms, **self._information(turn, self._seen(0, len(fakes)), latents)}
 
     def judge(self, packs: Tensor, labels: Tensor | None) -> Tensor:
         """The discriminator's scores [N]; its features are kept for Q, so that they are computed once."""
         scores, self._features = self.discriminator(packs, labels, share=True)
         return scores
 
-    def _seen(self) -> Tensor:
+    def _seen(self, first: int, count: int) -> Tensor:
+        """Features [count, C, h, w] of some of what was judged last.
+
+        Cut out as [N, h, w, C], so that the gradient, which is zero elsewhere, is laid out like that of the scores.
+        """
         features, self._features = self._features, None
         assert features is not None
-        return features
+        return features.permute(0, 2, 3, 1)[first : first + count].permute(0, 3, 1, 2)
 
     def _information(self, turn: Turn, features: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """-lambda L_I as a term for each kind of code."""

@@ -36,7 +36,7 @@ bf16 = torch.bfloat16
 
 _WIDE = 64 * 128
 """Channel pairs below which a layer is too little work to matter."""
-_SMALL = {bf16: ((16, _WIDE),), torch.float32: ((4, _WIDE), (16, 512 * 1024))}
+_SMALL = {bf16: ((4, _WIDE), (16, 256 * 512)), torch.float32: ((4, _WIDE), (16, 512 * 1024))}
 """Pixels of the small side up to which matrix products beat the native operators, from how many channel pairs on."""
 _SMALL_WEIGHT_AREA = 16
 _SMALL_STRIDED_WEIGHT_AREA = 64
