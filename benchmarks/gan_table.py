@@ -111,10 +111,11 @@ def pictures(name: str) -> NDArray[np.uint8]:
     return found
 
 
-def train(entry: Entry, seconds: float, out: Path) -> str:
+def train(entry: Entry, seconds: float, out: Path, precision: str) -> str:
     """Train for so many seconds of processor time, draw, keep; returns a line that says it."""
     torch.set_num_threads(1)
-    wish = parse_assignments([*entry.settings, f"train.seed={entry.seed}", "train.device=cpu", "train.steps=1000000"])
+    always = ("train.device=cpu", "train.steps=1000000", f"train.precision={precision}")
+    wish = parse_assignments([*entry.settings, f"train.seed={entry.seed}", *always])
     source = pictures(entry.set)[: entry.few or None]
     prepared, _ = settle(prepare(entry.model, source, settings={**wish, "data": {"validation": 0.0}}))
     trainer = Trainer(prepared.model, prepared.pictures, prepared.recipe.train, prepared.device)
@@ -139,7 +140,9 @@ def run(options: argparse.Namespace) -> None:
     print(f"{len(todo)} trainings, at least {len(todo) * options.seconds / 60 / options.jobs:.0f} minutes", flush=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(options.jobs, mp.get_context("spawn"), max_tasks_per_child=1) as pool:
-        for future in as_completed([pool.submit(train, entry, options.seconds, options.out) for entry in todo]):
+        for future in as_completed(
+            pool.submit(train, entry, options.seconds, options.out, options.precision) for entry in todo
+        ):
             print(time.strftime("%H:%M:%S"), future.result(), flush=True)
 
 
@@ -187,6 +190,9 @@ def main() -> None:
     parser.add_argument("do", choices=("run", "score"))
     parser.add_argument("--plan", choices=("table", "few", "lazy"), default="table")
     parser.add_argument("--seconds", type=float, default=120.0, help="of processor time, each")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto may err beside others"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="to train these only")
     parser.add_argument("--jobs", type=int, default=2)

@@ -27,6 +27,10 @@ class ConvolutionalConfig(GameConfig):
     width: int = option(64, "Channels of the generator's last hidden layer; each one before has twice as many.", ge=4)
     discriminator_width: int = option(64, "Channels of the discriminator's first layer.", ge=4)
     most: int = option(8, "No layer has more channels than this many times the width.", ge=1)
+    smallest: int = option(4, "Pixels, about, of the smallest layer's shorter side.", ge=2, le=16)
+    dense: int = option(
+        0, "Units of a fully connected layer between the vectors and the convolutions of both networks; 0: none.", ge=0
+    )
     condition: Literal["concatenation", "projection"] = option(
         "concatenation",
         "How a conditional discriminator sees the label: as one more channel, or as the projection of its features "
@@ -35,22 +39,34 @@ class ConvolutionalConfig(GameConfig):
     spectral_norm: bool = option(False, "Divide each weight of the discriminator by its largest singular value.")
 
 
+def _dense_up(inputs: int, units: int) -> nn.Sequential:
+    """[N, inputs, 1, 1] -> [N, units, 1, 1]: fully connected, batch normalisation, ReLU."""
+    return nn.Sequential(FastConvTranspose2d(inputs, units, 1, bias=False), BatchNorm2d(units), nn.ReLU(inplace=True))
+
+
+def _dense_down(channels: int, units: int, size: tuple[int, int], normalised: bool) -> nn.ModuleList:
+    """A fully connected layer [N, channels, *size] -> [N, units, 1, 1], and its normalisation."""
+    layer = FastConv2d(channels, units, size, bias=not normalised)
+    return nn.ModuleList((layer, BatchNorm2d(units) if normalised else nn.Identity()))
+
+
 class Generator(nn.Module):
     """z [N, inputs] (and labels [N]) -> pictures [N, C, H, W] in [-1, 1].
 
-    A 1x1 picture of z is blown up by stride-2 transposed convolutions, each with batch normalisation and ReLU; tanh
-    ends it. Where doubling gives a row or column too many for the wanted size, it is cut.
+    A 1x1 picture of z, or of `dense` units made of it, is blown up by stride-2 transposed convolutions, each with batch
+    normalisation and ReLU; tanh ends it. Where doubling gives a row or column too many for the wanted size, it is cut.
     """
 
     def __init__(self, config: ConvolutionalConfig, spec: PictureSpec, codes: int = 0) -> None:
         super().__init__()
-        self.sizes = resolutions(spec.height, spec.width)
+        self.sizes = resolutions(spec.height, spec.width, config.smallest)
         depth = len(self.sizes) - 1
         widths = [config.width * min(2 ** (depth - 1 - k), config.most) for k in range(depth)]
         classes = len(spec.classes) if config.conditional else 0
         self.embed = nn.Embedding(classes, config.latent) if classes else None
         inputs = config.latent * (2 if classes else 1) + codes
-        self.first = FastConvTranspose2d(inputs, widths[0], self.sizes[0], bias=False)
+        self.dense = _dense_up(inputs, config.dense) if config.dense else nn.Identity()
+        self.first = FastConvTranspose2d(config.dense or inputs, widths[0], self.sizes[0], bias=False)
         self.norms = nn.ModuleList(BatchNorm2d(w) for w in widths)
         self.ups = nn.ModuleList(FastConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
         self.last = FastConvTranspose2d(widths[-1], spec.channels, 4, 2, 1, bias=False)
@@ -58,7 +74,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
             z = torch.cat((z, self.embed(labels)), 1)
-        x = F.relu_(self.norms[0](self.first(z[:, :, None, None])))
+        x = F.relu_(self.norms[0](self.first(self.dense(z[:, :, None, None]))))
         for up, norm, size in zip(self.ups, list(self.norms)[1:], self.sizes[1:-1], strict=True):
             x = F.relu_(norm(cut(up(x), size)))
         return torch.tanh(cut(self.last(x), self.sizes[-1]).float())
@@ -67,8 +83,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pictures [N, C, H, W] in [-1, 1] (and labels [N]) -> scores [N]; high means real.
 
-    Stride-2 convolutions with LeakyReLU(0.2), batch normalisation on all but the first; no pooling, no hidden fully
-    connected layer.
+    Stride-2 convolutions with LeakyReLU(0.2), batch normalisation on all but the first; no pooling, and no hidden fully
+    connected layer unless `dense` asks for one.
 
     Args:
         config, spec: of the model.
@@ -77,21 +93,23 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: ConvolutionalConfig, spec: PictureSpec, normalised: bool = True) -> None:
         super().__init__()
-        sizes = resolutions(spec.height, spec.width)[::-1]
+        sizes = resolutions(spec.height, spec.width, config.smallest)[::-1]
         widths = [config.discriminator_width * min(2**k, config.most) for k in range(len(sizes) - 1)]
         classes = len(spec.classes) if config.conditional else 0
         projected = config.condition == "projection"
         # in place, which saves memory, or fit to be differentiated again
         self.activation = F.leaky_relu_ if normalised else leaky_relu
         self.shape = (spec.height, spec.width)
-        self.features_shape = (widths[-1], *sizes[-1])
         self.embed = nn.Embedding(classes, spec.height * spec.width) if classes and not projected else None
-        self.project = nn.Embedding(classes, widths[-1]) if classes and projected else None
+        self.project = nn.Embedding(classes, config.dense or widths[-1]) if classes and projected else None
         inputs = spec.channels + (self.embed is not None)
         self.first = FastConv2d(inputs, widths[0], 4, 2, 1, bias=False)
         self.downs = nn.ModuleList(FastConv2d(a, b, 4, 2, 1, bias=not normalised) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(BatchNorm2d(w) if normalised else nn.Identity() for w in widths[1:])
-        self.last = FastConv2d(widths[-1], 1, sizes[-1], bias=False)
+        self.dense = _dense_down(widths[-1], config.dense, sizes[-1], normalised) if config.dense else nn.ModuleList()
+        self.features_shape = (config.dense, 1, 1) if config.dense else (widths[-1], *sizes[-1])
+        """Of what the last layer sees: [C, h, w]."""
+        self.last = FastConv2d(self.features_shape[0], 1, self.features_shape[1:], bias=False)
 
     def features(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
         """[N, C, H, W] -> what the last layer sees, [N, *features_shape]."""
@@ -101,6 +119,9 @@ class Discriminator(nn.Module):
         x = self.activation(self.first(even(x)), 0.2)
         for down, norm in zip(self.downs, self.norms, strict=True):
             x = self.activation(norm(down(even(x))), 0.2)
+        if self.dense:
+            layer, norm = self.dense
+            x = self.activation(norm(layer(x)), 0.2)
         return x
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:

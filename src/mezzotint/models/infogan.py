@@ -26,8 +26,12 @@ _LEAST_LOG_VARIANCE = -6.0
 
 
 class InfoGANConfig(ConvolutionalConfig):
-    """Settings of `infogan`; the defaults are those of the paper's MNIST experiment (appendix C.1)."""
+    """Settings of `infogan`; the defaults are those of the paper's MNIST experiment (appendix C.1, table 1)."""
 
+    smallest: int = option(7, "Pixels, about, of the smallest layer's shorter side.", ge=2, le=16)
+    dense: int = option(
+        1024, "Units of a fully connected layer between the vectors and the convolutions of both networks; 0: none.", ge=0
+    )
     latent: int = option(62, "Size of the noise; the codes stand beside it.", ge=1, le=4096)
     categorical: tuple[int, ...] = option((10,), "How many values each categorical code has, 2 to 1,000.")
     continuous: int = option(2, "How many continuous codes there are, even in [-1, 1].", ge=0, le=256)
@@ -120,9 +124,9 @@ class InfoGAN(Convolutional):
         "1606.03657",
     )
     Config = InfoGANConfig
-    tiny = {"latent": 8, "width": 8, "discriminator_width": 8}
+    tiny = {"latent": 8, "width": 8, "discriminator_width": 8, "dense": 16}
     variants = (
-        {"categorical": (), "continuous": 1, "variance": "learned"},
+        {"dense": 0, "smallest": 4, "categorical": (), "continuous": 1, "variance": "learned"},
         {"categorical": (3, 2), "continuous": 0, "loss": "relativistic"},
         {"conditional": True, "loss": "hinge", "spectral_norm": True, "gradient_penalty": 1.0},
     )
