@@ -315,7 +315,9 @@ def test_a_row_depends_on_its_own_numbers_alone(name: str, channels: int) -> Non
     whole = augment(x, u)
     assert torch.equal(whole, augment(x.clone(), u.clone()))
     for start, stop in ((0, 1), (3, 4), (36, 37), (5, 22), (20, 37)):
-        assert torch.equal(whole[start:stop], augment(x[start:stop], u[start:stop]))
+        part = augment(x[start:stop], u[start:stop])
+        # to rounding: with AVX512 torch computes the last few numbers of a tensor by other instructions
+        torch.testing.assert_close(whole[start:stop], part, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", AUGMENTS)

@@ -58,8 +58,9 @@ def close(got: Tensor, want: Tensor, relative: float) -> None:
 def every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the second forms wherever they exist, and cut patches into several blocks."""
     monkeypatch.setattr(fastconv, "_weight_grad", forms.weight_grad_by_patches)
-    monkeypatch.setattr(fastconv, "_down", forms.down_by_patches)
-    monkeypatch.setattr(fastconv, "_up", forms.up_by_patches)
+    biased = fastconv._biased
+    monkeypatch.setattr(fastconv, "_down", lambda x, w, g, bias: biased(forms.down_by_patches(x, w, g), bias))
+    monkeypatch.setattr(fastconv, "_up", lambda y, w, g, size, bias: biased(forms.up_by_patches(y, w, g, size), bias))
     monkeypatch.setattr(forms, "PATCH_BYTES", 1024)
 
 

@@ -29,7 +29,7 @@ class ConvolutionalConfig(GameConfig):
     most: int = option(8, "No layer has more channels than this many times the width.", ge=1)
     smallest: int = option(4, "Pixels, about, of the smallest layer's shorter side.", ge=2, le=16)
     dense: int = option(
-        0, "Units of a fully connected layer between the vectors and the convolutions of both networks; 0: none.", ge=0
+        0, "Units of a fully connected layer between vectors and convolutions, in both networks; 0: none.", ge=0
     )
     condition: Literal["concatenation", "projection"] = option(
         "concatenation",

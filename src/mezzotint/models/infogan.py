@@ -30,7 +30,9 @@ class InfoGANConfig(ConvolutionalConfig):
 
     smallest: int = option(7, "Pixels, about, of the smallest layer's shorter side.", ge=2, le=16)
     dense: int = option(
-        1024, "Units of a fully connected layer between the vectors and the convolutions of both networks; 0: none.", ge=0
+        1024,
+        "Units of a fully connected layer between the vectors and the convolutions of both networks; 0: none.",
+        ge=0,
     )
     latent: int = option(62, "Size of the noise; the codes stand beside it.", ge=1, le=4096)
     categorical: tuple[int, ...] = option((10,), "How many values each categorical code has, 2 to 1,000.")

@@ -93,9 +93,9 @@ def patches(x: Tensor, geometry: Geometry, small: Size) -> Tensor:
 # --- down ----------------------------------------------------------------------------------------------------
 
 
-def down_native(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+def down_native(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
     """The library's convolution."""
-    return F.conv2d(x, w, stride=geometry.stride, padding=geometry.padding)
+    return F.conv2d(x, w, bias, stride=geometry.stride, padding=geometry.padding)
 
 
 def down_by_patches(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
@@ -128,11 +128,11 @@ def down_by_parity(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
 # --- up ------------------------------------------------------------------------------------------------------
 
 
-def up_native(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+def up_native(y: Tensor, w: Tensor, geometry: Geometry, size: Size, bias: Tensor | None = None) -> Tensor:
     """The library's transposed convolution."""
     least = geometry.least((y.shape[2], y.shape[3]))
     extra = (size[0] - least[0], size[1] - least[1])
-    return F.conv_transpose2d(y, w, stride=geometry.stride, padding=geometry.padding, output_padding=extra)
+    return F.conv_transpose2d(y, w, bias, stride=geometry.stride, padding=geometry.padding, output_padding=extra)
 
 
 def up_by_patches(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
@@ -206,7 +206,7 @@ def _meeting(shift: int, stride: int, small: int, large: int) -> tuple[slice, sl
     return slice(first, first + count), slice(start, start + stride * count, stride)
 
 
-def up_by_pixels(y: Tensor, w: Tensor) -> Tensor:
+def up_by_pixels(y: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """y: [B, D, h, w], w: [D, C, 4, 4] -> [B, C, 2h, 2w]: a 3x3 convolution to 4*C channels, then interleaving.
 
     Output row ``2i + r`` takes input row ``i - 1 + t`` times kernel row ``3 + r - 2t`` where there is one.
@@ -215,9 +215,13 @@ def up_by_pixels(y: Tensor, w: Tensor) -> Tensor:
     flipped = F.pad(w, (1, 1, 1, 1)).flip(2, 3)  # kernel row k lies at 4 - k, and the rows -1 and 4 are zero
     cell = torch.stack([flipped[:, :, 1 - r : 6 - r : 2, 1 - s : 6 - s : 2] for r in (0, 1) for s in (0, 1)])
     kernel = cell.transpose(1, 2).reshape(4 * c, d, 3, 3).contiguous(memory_format=torch.channels_last)
-    cells = F.conv2d(y, kernel, padding=1).permute(0, 2, 3, 1).reshape(b, h, width, 2, 2, c)
+    cells = (
+        F.conv2d(y, kernel, None if bias is None else bias.repeat(4), padding=1)
+        .permute(0, 2, 3, 1)
+        .reshape(b, h, width, 2, 2, c)
+    )
     x, pixels = _lasting(y, b, c, 2 * h, 2 * width)
-    pixels.view(b, h, 2, width, 2, c).copy_(cells.permute(0, 1, 3, 2, 4, 5))
+    pixels.view(b, h, 2, width, 2, c).copy_(cells.reshape(b, h, width, 2, 2, c).permute(0, 1, 3, 2, 4, 5))
     return x
 
 

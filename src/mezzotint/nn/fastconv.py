@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from mezzotint.nn import _convforms as forms
 from mezzotint.nn._convforms import Geometry, Size
+from mezzotint.nn._eager import plain_eager
 from mezzotint.nn._products import avx2
 
 bf16 = torch.bfloat16
@@ -64,22 +64,22 @@ def _by_parity(w: Size, geometry: Geometry, dtype: torch.dtype) -> bool:
     return dtype is torch.float32 and w[0] * w[1] >= _PARITY and (s == 1 or k % s != 0)
 
 
-def _down(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+def _down(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
     small = geometry.small((x.shape[2], x.shape[3]))
     if not _small(small[0] * small[1], w.shape[0] * w.shape[1], x.dtype):
-        return forms.down_native(x, w, geometry)
+        return forms.down_native(x, w, geometry, bias)
     form = forms.down_by_parity if _by_parity((w.shape[0], w.shape[1]), geometry, x.dtype) else forms.down_by_patches
-    return form(x, w, geometry)
+    return _biased(form(x, w, geometry), bias)
 
 
-def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+def _up(y: Tensor, w: Tensor, geometry: Geometry, size: Size, bias: Tensor | None) -> Tensor:
     if _small(y.shape[2] * y.shape[3], w.shape[0] * w.shape[1], y.dtype):
         by_parity = _by_parity((w.shape[0], w.shape[1]), geometry, y.dtype)
-        return (forms.up_by_parity if by_parity else forms.up_by_patches)(y, w, geometry, size)
+        return _biased((forms.up_by_parity if by_parity else forms.up_by_patches)(y, w, geometry, size), bias)
     even = size == (2 * y.shape[2], 2 * y.shape[3])
     if geometry == (4, 2, 1) and w.shape[1] <= _FEW and even:
-        return forms.up_by_pixels(y, w)
-    return forms.up_native(y, w, geometry, size)
+        return forms.up_by_pixels(y, w, bias)
+    return forms.up_native(y, w, geometry, size, bias)
 
 
 def _weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
@@ -91,6 +91,11 @@ def _weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     if pays or geometry.blind(small, large):
         return forms.weight_grad_by_patches(x, y, geometry)
     return forms.weight_grad_native(x, y, geometry)
+
+
+def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
+    """y: [B, C, H, W], which nobody else holds yet. The native forms have it in the product, where it costs nothing."""
+    return y if bias is None else y.add_(bias.to(y.dtype).view(-1, 1, 1))
 
 
 def _last(x: Tensor) -> Tensor:
@@ -117,8 +122,14 @@ def inputs_only() -> Iterator[None]:
         _wanted.inputs = False
 
 
-def _weights_too() -> bool:
+def weights_too() -> bool:
+    """Whether backward passes of the calling thread give gradients of weights."""
     return not getattr(_wanted, "inputs", False)
+
+
+def bias_grad(grad: Tensor, needed: bool) -> Tensor | None:
+    """What a bias [C] receives for the output's `grad` [B, C, H, W]."""
+    return grad.sum((0, 2, 3)) if needed and weights_too() else None
 
 
 # --- their derivatives ---------------------------------------------------------------------------------------
@@ -126,36 +137,37 @@ def _weights_too() -> bool:
 
 class _Down(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
         ctx.geometry = geometry
-        return _down(x, w, geometry)
+        return _down(x, w, geometry, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        need_x, need_w, _ = ctx.needs_input_grad
-        need_w &= _weights_too()
+        need_x, need_w, _, need_bias = ctx.needs_input_grad
+        need_w &= weights_too()
         grad = _last(grad)
         grad_x = up(grad, w, ctx.geometry, (x.shape[2], x.shape[3])) if need_x else None
-        return grad_x, weight_grad(x, grad, ctx.geometry) if need_w else None, None
+        return grad_x, weight_grad(x, grad, ctx.geometry) if need_w else None, None, bias_grad(grad, need_bias)
 
 
 class _Up(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
+    def forward(ctx: Any, y: Tensor, w: Tensor, geometry: Geometry, size: Size, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(y, w)
         ctx.geometry = geometry
-        return _up(y, w, geometry, size)
+        return _up(y, w, geometry, size, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, w = ctx.saved_tensors
-        need_y, need_w, _, _ = ctx.needs_input_grad
-        need_w &= _weights_too()
+        need_y, need_w, _, _, need_bias = ctx.needs_input_grad
+        need_w &= weights_too()
         grad = _last(grad)
         grad_y = down(grad, w, ctx.geometry) if need_y else None
-        return grad_y, weight_grad(grad, y, ctx.geometry) if need_w else None, None, None
+        grad_w = weight_grad(grad, y, ctx.geometry) if need_w else None
+        return grad_y, grad_w, None, None, bias_grad(grad, need_bias)
 
 
 class _WeightGrad(torch.autograd.Function):
@@ -173,14 +185,14 @@ class _WeightGrad(torch.autograd.Function):
         return grad_x, down(x, grad, ctx.geometry) if need_y else None, None
 
 
-def down(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
-    """x: [B, C, H, W], w: [D, C, k, k] -> [B, D, h, w]: convolution, any derivative."""
-    return _Down.apply(x, w, geometry)  # type: ignore[no-untyped-call]
+def down(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
+    """x: [B, C, H, W], w: [D, C, k, k], bias: [D] -> [B, D, h, w]: convolution, any derivative."""
+    return _Down.apply(x, w, geometry, bias)  # type: ignore[no-untyped-call]
 
 
-def up(y: Tensor, w: Tensor, geometry: Geometry, size: Size) -> Tensor:
-    """y: [B, D, h, w], w: [D, C, k, k] -> [B, C, *size]: the transposed convolution, any derivative."""
-    return _Up.apply(y, w, geometry, size)  # type: ignore[no-untyped-call]
+def up(y: Tensor, w: Tensor, geometry: Geometry, size: Size, bias: Tensor | None = None) -> Tensor:
+    """y: [B, D, h, w], w: [D, C, k, k], bias: [C] -> [B, C, *size]: the transposed convolution, any derivative."""
+    return _Up.apply(y, w, geometry, size, bias)  # type: ignore[no-untyped-call]
 
 
 def weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
@@ -191,21 +203,9 @@ def weight_grad(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
 # --- modules -------------------------------------------------------------------------------------------------
 
 
-def _plain_eager() -> bool:
-    """Whether operators really run now, with ordinary reverse-mode derivatives, and nobody is recording them."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch.compiler.is_exporting()
-        or torch._C._get_tracing_state() is not None
-        or torch.onnx.is_in_onnx_export()
-        or torch._C._are_functorch_transforms_active()
-        or getattr(forward_ad, "_current_level", -1) >= 0
-    )
-
-
 def _dtype(x: Tensor) -> torch.dtype | None:
     """x: [B, C, H, W]: the number format in which second forms may be used, or None: only the native operator."""
-    if not _plain_eager() or x.device.type != "cpu" or x.dim() != 4 or x.numel() == 0:
+    if not plain_eager() or x.device.type != "cpu" or x.dim() != 4 or x.numel() == 0:
         return None
     dtype = x.dtype
     if torch.is_autocast_enabled("cpu") and dtype in (torch.float32, bf16):
@@ -228,9 +228,9 @@ def _cast(dtype: torch.dtype, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor
     return _last(x.to(dtype)), weight.to(dtype, memory_format=torch.channels_last)
 
 
-def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
-    """y: [B, C, H, W], which nobody else holds yet."""
-    return y if bias is None else y.add_(bias.to(y.dtype).view(-1, 1, 1))
+def cast_bias(bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A layer's bias in `dtype`, where it has one."""
+    return None if bias is None else bias.to(dtype)
 
 
 def _gains(geometry: Geometry, small: Size, large: Size, pairs: int) -> bool:
@@ -256,7 +256,7 @@ class FastConv2d(nn.Conv2d):
         small = geometry.small((height, width))
         if min(small) < 1 or not _gains(geometry, small, (height, width), self.in_channels * self.out_channels):
             return super().forward(input)
-        return _biased(down(*_cast(dtype, input, self.weight), geometry), self.bias)
+        return down(*_cast(dtype, input, self.weight), geometry, cast_bias(self.bias, dtype))
 
 
 class FastConvTranspose2d(nn.ConvTranspose2d):
@@ -276,7 +276,7 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
         size = (least[0] + int(more_h), least[1] + int(more_w))
         if min(size) < 1 or not _gains(geometry, small, size, self.in_channels * self.out_channels):
             return super().forward(input, output_size)
-        return _biased(up(*_cast(dtype, input, self.weight), geometry, size), self.bias)
+        return up(*_cast(dtype, input, self.weight), geometry, size, cast_bias(self.bias, dtype))
 
 
 def quicken(model: nn.Module) -> None:

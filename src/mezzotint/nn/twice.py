@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mezzotint.nn.fastconv import FastConv2d, _dtype, _gains, _plain_eager, _weights_too
+from mezzotint.nn._eager import plain_eager
+from mezzotint.nn.fastconv import FastConv2d, _dtype, _gains, bias_grad, cast_bias, weights_too
 from mezzotint.nn.fastconv import _geometry as _known
 
 Geometry = tuple[int, int]
@@ -38,18 +39,18 @@ class _Forth(torch.autograd.Function):
     """x [N, C, H, W], w [D, C / groups, k, k] -> [N, D, h, w]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
+    def forward(ctx: Any, x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
         ctx.geometry = geometry
-        return F.conv2d(x, w, None, 1, geometry[0], 1, geometry[1])
+        return F.conv2d(x, w, bias, 1, geometry[0], 1, geometry[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        need_x, need_w, _ = ctx.needs_input_grad
-        need_w &= _weights_too()
+        need_x, need_w, _, need_bias = ctx.needs_input_grad
+        need_w &= weights_too()
         grad_x = back(grad, w, ctx.geometry, x) if need_x else None
-        return grad_x, weigh(x, grad, ctx.geometry, w) if need_w else None, None
+        return grad_x, weigh(x, grad, ctx.geometry, w) if need_w else None, None, bias_grad(grad, need_bias)
 
 
 class _Back(torch.autograd.Function):
@@ -86,9 +87,9 @@ class _Weigh(torch.autograd.Function):
         return grad_x, forth(x, grad, ctx.geometry) if need_y else None, None, None
 
 
-def forth(x: Tensor, w: Tensor, geometry: Geometry) -> Tensor:
-    """The convolution of x [N, C, H, W] with w [D, C / groups, k, k], with any derivative."""
-    return _Forth.apply(x, w, geometry)  # type: ignore[no-untyped-call]
+def forth(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None = None) -> Tensor:
+    """The convolution of x [N, C, H, W] with w [D, C / groups, k, k], and bias [D], with any derivative."""
+    return _Forth.apply(x, w, geometry, bias)  # type: ignore[no-untyped-call]
 
 
 def back(y: Tensor, w: Tensor, geometry: Geometry, like: Tensor) -> Tensor:
@@ -115,15 +116,14 @@ class TwiceConv2d(FastConv2d):
     def forward(self, input: Tensor) -> Tensor:
         x, w, padding = input, self.weight, self.padding
         ours = self.stride == (1, 1) and self.dilation == (1, 1) and self.padding_mode == "zeros"
-        ours = ours and isinstance(padding, tuple) and padding[0] == padding[1] and _plain_eager() and x.numel() > 0
+        ours = ours and isinstance(padding, tuple) and padding[0] == padding[1] and plain_eager() and x.numel() > 0
         if not ours or self._faster(x):
             return super().forward(input)
         kind = x.device.type
         if torch.is_autocast_enabled(kind):  # the casts are recorded, so that each gradient has its own dtype
             dtype = torch.get_autocast_dtype(kind)
             x, w = x.to(dtype), w.to(dtype)
-        y = forth(x, w, (int(padding[0]), self.groups))
-        return y if self.bias is None else y.add_(self.bias.to(y.dtype).view(-1, 1, 1))
+        return forth(x, w, (int(padding[0]), self.groups), cast_bias(self.bias, w.dtype))
 
     def _faster(self, x: Tensor) -> bool:
         geometry = _known(self) if _dtype(x) is not None else None
