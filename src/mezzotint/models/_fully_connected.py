@@ -16,11 +16,19 @@ _SLOPE = 0.2
 
 
 def _layers(sizes: list[int]) -> nn.ModuleList:
+    """Linear layers with He's weights; the kinks of the first layer's units lie up to 1 from the origin.
+
+    With biases of zero all kinks would meet in the origin, and a network of few inputs takes long to bend elsewhere.
+    """
     layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
     for layer in layers:
         assert isinstance(layer, nn.Linear)
         nn.init.kaiming_normal_(layer.weight, _SLOPE)
         nn.init.zeros_(layer.bias)
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.bias.uniform_(-1, 1).mul_(first.weight.norm(dim=1))
     return layers
 
 

@@ -279,6 +279,24 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
         return up(*_cast(dtype, input, self.weight), geometry, size, cast_bias(self.bias, dtype))
 
 
+def eager_down(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor | None:
+    """`down` for a layer whose kernel w [D, C, k, k] is computed, under autocast too; None where only torch's own may.
+
+    Args:
+        x: [B, C, H, W], of at least the kernel's size with its padding.
+    """
+    dtype = _dtype(x)
+    return None if dtype is None else down(*_cast(dtype, x, w), geometry, cast_bias(bias, dtype))
+
+
+def eager_up(y: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor | None:
+    """`up` to the least size for a layer whose kernel w [D, C, k, k] is computed; None where only torch's own may."""
+    dtype = _dtype(y)
+    if dtype is None:
+        return None
+    return up(*_cast(dtype, y, w), geometry, geometry.least((y.shape[2], y.shape[3])), cast_bias(bias, dtype))
+
+
 def quicken(model: nn.Module) -> None:
     """Give every plain convolution of `model` the forms above, in place; weights, names and hooks stay as they are.
 
