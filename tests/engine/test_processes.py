@@ -24,14 +24,14 @@ pytest.importorskip("lightning_fabric")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS.names())
 def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
-    """Eight steps of 32 pictures, by one process and by two with 16 each; batch statistics are those of all 32."""
+    """Four steps of 32 pictures, by one process and by two with 16 each; batch statistics are those of all 32."""
     weights = []
     for processes in (1, 2):
         run = mz.train(
             name,
             "digits",
             out=tmp_path / str(processes),
-            steps=8,
+            steps=4,
             batch_size=32,
             processes=processes,
             precision="fp32",
