@@ -9,13 +9,13 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from mezzotint.engine.model import PictureSpec, build
+from mezzotint.nn.bounds import gaussian_kl
 from mezzotint.nn.likelihoods import (
     bernoulli,
     binarised,
     bounded_log_variance,
     discretised_logistic,
     gaussian,
-    gaussian_kl,
     least_scale,
 )
 

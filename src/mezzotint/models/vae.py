@@ -2,74 +2,56 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from mezzotint.core import rng
-from mezzotint.core.config import Config, option
-from mezzotint.core.errors import ConfigError
-from mezzotint.engine.model import Paper, PictureSpec, register
-from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
-from mezzotint.models._latent import GaussianLatent
-from mezzotint.nn.coders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from mezzotint.nn.importance import log_marginal
-from mezzotint.nn.likelihoods import (
-    LEVELS,
-    bernoulli,
-    binarised,
-    bounded_log_variance,
-    discretised_logistic,
-    gaussian,
-    gaussian_kl,
-    least_scale,
-)
-
-_SEEN, _VALUES = 10_000, 2**26
-"""Pictures that the mean picture is of, at most; and how many values they have together: a quarter of a GiB."""
-_ENCODED = 256
-"""Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
+from mezzotint.core.config import option
+from mezzotint.engine.model import Paper, register
+from mezzotint.engine.phase import Terms, Turn
+from mezzotint.models._variational import Variational, VariationalConfig
+from mezzotint.nn.bounds import free_bits, gaussian_kl_units, importance_bound, risen
 
 
-class VAEConfig(Config):
+class VAEConfig(VariationalConfig):
     """Settings of `vae`."""
 
-    latent: int = option(32, "Size of the latent vector.", ge=1, le=4096)
-    network: Literal["conv", "mlp"] = option("conv", "Convolutional or fully connected networks.")
-    width: int = option(64, "Channels of the first convolution; each layer after it has twice as many.", ge=4)
-    most: int = option(4, "No convolution has more channels than this many times the width.", ge=1)
-    hidden: tuple[int, ...] = option((512,), "Units of the hidden layers of the mlp, from the picture inwards.")
-    activation: Literal["relu", "tanh", "silu"] = option("relu", "What follows each hidden layer of the mlp.")
-    likelihood: Literal["bernoulli", "gaussian", "logistic"] = option(
-        "gaussian",
-        "What the decoder's output means: bernoulli for black and white, gaussian with one learned scale, or the "
-        "discretised logistic, whose likelihood is in true bits.",
+    bound: Literal["elbo", "importance"] = option(
+        "elbo", "What is trained on: the ELBO, or the importance-weighted bound of several draws (IWAE)."
     )
-    binarise: bool = option(
-        False,
-        "Draw black or white anew each time a picture is trained on, with its grey level as the probability; bernoulli "
-        "only.",
+    draws: int = option(1, "Draws of z for each picture; the importance-weighted bound needs several.", ge=1, le=1000)
+    beta: float = option(1.0, "Weight of the KL divergence; above 1 it disentangles (beta-VAE).", gt=0)
+    capacity: float = option(
+        0.0, "Nats that the latent shall tell in the end: the KL divergence is pulled to it, beta strong; 0: off.", ge=0
     )
-    lr: float = option(1e-3, "Learning rate of Adam.", gt=0)
-    beta2: float = option(0.99, "Second moment of Adam.", ge=0, lt=1)
+    capacity_rounds: int = option(25_000, "Rounds in which the capacity rises from 0.", ge=1)
+    warmup: int = option(0, "Rounds in which the weight of the KL divergence rises from 0, against collapse.", ge=0)
+    free_bits: float = option(0.0, "Nats that each unit may tell without a price, against collapse.", ge=0)
 
     @model_validator(mode="after")
-    def _check(self) -> VAEConfig:
-        if self.binarise and self.likelihood != "bernoulli":
+    def _check_bound(self) -> VAEConfig:
+        shaped = [name for name in ("capacity", "warmup", "free_bits") if getattr(self, name)]
+        shaped += ["beta"] if self.beta != 1 else []
+        if self.bound == "importance" and shaped:
             raise ValueError(
-                f"binarise makes pictures black and white, and the {self.likelihood} likelihood is of grey ones; set "
-                "model.likelihood=bernoulli too"
+                f"the importance-weighted bound has no KL divergence of its own that {shaped[0]} could shape; leave it "
+                "out, or set model.bound=elbo"
             )
+        if self.capacity and (self.warmup or self.free_bits):
+            raise ValueError("capacity pulls the KL divergence to a value, which warmup and free_bits cannot shape too")
         return self
+
+    @property
+    def plain(self) -> bool:
+        """Whether the loss is the negative ELBO itself."""
+        return self.beta == 1 and not (self.capacity or self.warmup or self.free_bits)
 
 
 @register
-class VAE(GaussianLatent):
+class VAE(Variational):
     """Variational autoencoder.
 
     An encoder gives q(z|x) = N(mean, diag(variance)), a decoder gives p(x|z), and both are trained on the evidence
@@ -77,14 +59,26 @@ class VAE(GaussianLatent):
 
         ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I))  <=  log p(x)
 
-    with one draw z = mean + std * eps (the reparameterisation trick, section 2.4).
+    with one draw z = mean + std * eps (the reparameterisation trick, section 2.4), or the mean over `draws`. Options
+    change the bound or the weight of its second part:
+
+    - `bound=importance`: log 1/K sum_k p(x, z_k) / q(z_k|x) of K `draws`, which is tighter (IWAE, Burda et al. 2016,
+      arXiv:1509.00519, eq. 8).
+    - `beta`: beta KL (Higgins et al. 2017, eq. 4); see also the model `beta_vae`.
+    - `capacity`: beta |KL - C|, with C rising to the capacity (Burgess et al. 2018, arXiv:1804.03599, eq. 7).
+    - `warmup`: the weight rises from 0 (Bowman et al. 2016, arXiv:1511.06349, section 3.1).
+    - `free_bits`: each unit's KL counts as so many nats at least (Kingma et al. 2016, arXiv:1606.04934, appendix C.8).
+    - `conditional`: encoder and decoder see the class (Sohn et al. 2015, "Learning Structured Output Representation
+      using Deep Conditional Generative Models"), which is one more code of the latent.
+
+    Validation and scores always use the ELBO as it is.
 
     Args:
         config: the settings.
         spec: the shape of the pictures.
 
     Raises:
-        ConfigError: the pictures are too small for convolutions.
+        ConfigError: the pictures are too small for convolutions, or `conditional` without classes.
 
     Example:
         >>> from mezzotint.engine.model import PictureSpec
@@ -98,176 +92,44 @@ class VAE(GaussianLatent):
     paper = Paper("Kingma, Welling", 2014, "Auto-Encoding Variational Bayes", "1312.6114")
     Config = VAEConfig
     tiny = {"latent": 4, "width": 8, "hidden": (16,)}
-    variants = (
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"network": "mlp"},
         {"likelihood": "bernoulli"},
         {"likelihood": "logistic"},
         {"network": "mlp", "activation": "tanh", "likelihood": "bernoulli", "binarise": True},
+        {"network": "mlp", "likelihood": "bernoulli", "bound": "importance", "draws": 3, "conditional": True},
+        {"layout": "map", "latent": 2, "conditional": True, "free_bits": 0.1, "warmup": 10},
+        {"capacity": 5.0, "beta": 10.0, "capacity_rounds": 50, "draws": 2},
     )
-    averaged = ("encoder", "decoder", "scale")
     config: VAEConfig
 
-    def __init__(self, config: VAEConfig, spec: PictureSpec) -> None:
-        super().__init__(config, spec)
-        if config.network == "conv" and min(spec.height, spec.width) < 8:
-            raise ConfigError(
-                f"The convolutional vae needs pictures of at least 8 pixels; got {spec.height} x {spec.width}. "
-                "Use --size 8 or --set model.network=mlp."
-            )
-        self.latent_size = config.latent
-        # the logistic has a scale of its own for every pixel
-        outputs = (spec.channels * (2 if config.likelihood == "logistic" else 1), spec.height, spec.width)
-        self.encoder: Any
-        self.decoder: Any
-        if config.network == "conv":
-            self.encoder = ConvEncoder(spec.shape, config.width, config.most, config.latent)
-            self.decoder = ConvDecoder(outputs, config.width, config.most, config.latent)
-        else:
-            self.encoder = MLPEncoder(spec.shape, config.hidden, config.latent, config.activation)
-            self.decoder = MLPDecoder(outputs, config.hidden, config.latent, config.activation)
-        self.scale = nn.ParameterList([torch.zeros(())] if config.likelihood == "gaussian" else [])
-
-    def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
-        """Fully connected networks begin at the mean picture, as in the program of Burda et al. 2016.
-
-        The encoder sees how a picture differs from it, and the decoder says it, whatever z is. Otherwise the edges that
-        are always black take the first epochs, and z is not used meanwhile.
-        """
-        if self.config.network == "mlp":
-            mean = training(min(_SEEN, max(1, _VALUES // self.spec.values)))[0].mean(0)
-            self.encoder.begin_at(mean)
-            self.decoder.begin_at(self._saying(mean))
-
-    def _saying(self, picture: Tensor) -> Tensor:
-        """The decoder's output [outputs, H, W] whose mean is this picture [C, H, W]."""
-        if self.config.likelihood == "bernoulli":
-            return torch.logit((picture + 1) / 2, eps=1e-3)
-        if self.config.likelihood == "gaussian":
-            return picture
-        return torch.cat((picture, torch.zeros_like(picture)))
-
-    def phases(self) -> tuple[Phase, ...]:
-        """One phase, in which encoder, decoder and the learned scale move together.
-
-        While the scale falls the gradients of the others rise. Adam's usual memory of 1,000 steps lags behind them, and
-        training ran away after some 2,000 steps; one of 100 (beta2 = 0.99) follows.
-        """
-        adam = OptimizerSpec("adam", self.config.lr, (0.9, self.config.beta2))
-        return (Phase("vae", (self.encoder, self.decoder, self.scale), self.loss, adam),)
-
     def loss(self, turn: Turn) -> Terms:
-        """-ELBO as its two terms, the means over the batch in nats (eq. 10 of the paper)."""
-        reconstruction, kl = self._terms_of(turn)
-        return {"reconstruction": -reconstruction.mean(), "kl": kl.mean()}
+        """The negative bound by its terms, the means over the batch in nats (eq. 10 of the paper)."""
+        pictures, classes = self.seen(turn), self.one_hot(turn.labels)
+        mean, log_variance = self.posterior(pictures, classes)
+        draws = self.config.draws
+        noise = turn.draw.normal(len(pictures), draws * self.units).unflatten(1, (draws, self.units))
+        z = mean[:, None] + torch.exp(0.5 * log_variance)[:, None] * noise
+        log_p = self._log_p_of(pictures, z, classes)
+        units = gaussian_kl_units(mean, log_variance)
+        if self.config.bound == "importance":
+            turn.note("kl", units.sum(1).mean())
+            # log p(z) - log q(z|x), in which the constants of the two normals cancel
+            prior = 0.5 * (noise.square() - z.square() + log_variance[:, None]).sum(2)
+            return {"bound": -importance_bound(log_p + prior).mean()}
+        return {"reconstruction": -log_p.mean(), **self._divergence(turn, units)}
 
-    def _terms_of(self, turn: Turn) -> tuple[Tensor, Tensor]:
-        pictures = turn.pictures
-        if self.config.binarise:
-            pictures = binarised(pictures, turn.draw.uniform(*pictures.shape))
-        return self.elbo_terms(pictures, turn.draw.normal(len(pictures), self.latent_size))
+    def _log_p_of(self, pictures: Tensor, z: Tensor, classes: Tensor | None) -> Tensor:
+        """log p(x|z) in nats [N, K] of pictures [N, C, H, W], latents [N, K, units], one-hot classes [N, classes]."""
+        flat, marks = z.flatten(0, 1), None if classes is None else classes.repeat_interleave(z.shape[1], 0)
+        return self.log_p(pictures[:, None], self.output(flat, marks).unflatten(0, z.shape[:2]))
 
-    def elbo_terms(self, pictures: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The two parts of the ELBO for one draw of z: log p(x|z) and the KL divergence, nats [N] each.
-
-        Args:
-            pictures: [N, C, H, W] in [-1, 1].
-            noise: the standard normal draw [N, latent].
-        """
-        mean, log_variance = self.encoder(pictures)
-        log_variance = bounded_log_variance(log_variance)
-        z = mean + torch.exp(0.5 * log_variance) * noise
-        return self.log_p(pictures, self.decoder(z)), gaussian_kl(mean, log_variance)
-
-    def log_p(self, pictures: Tensor, output: Tensor) -> Tensor:
-        """log p(x|z) in nats [...], of pictures [..., C, H, W] and the decoder's output [..., outputs, H, W]."""
-        if self.config.likelihood == "bernoulli":
-            return bernoulli(output, pictures)
-        if self.config.likelihood == "gaussian":
-            return gaussian(output, least_scale(self.scale[0]), pictures)
-        mean, log_scale = output.chunk(2, -3)
-        return discretised_logistic(mean, log_scale.clamp(min=-7), pictures)
-
-    def validation_loss(self, turn: Turn) -> Tensor:
-        """-ELBO in nats for each picture."""
-        reconstruction, kl = self._terms_of(turn)
-        return (kl - reconstruction).mean()
-
-    @torch.no_grad()
-    def encode(self, pictures: Tensor) -> Tensor:
-        """The mean of q(z|x) [N, latent] of pictures [N, C, H, W] in [-1, 1]."""
-        mean: Tensor = self.encoder(self.check_pictures(pictures))[0]
-        return mean
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """The mean of p(x|z): pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
-        if latents.dim() != 2 or latents.shape[1] != self.latent_size:
-            raise ConfigError(
-                f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
-            )
-        return self.generate(latents)
-
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As `decode`, but with gradients; labels are not used."""
-        output: Tensor = self.decoder(latents.to(self.device))
-        if self.config.likelihood == "bernoulli":
-            return torch.sigmoid(output) * 2 - 1
-        return output[:, : self.spec.channels].clamp(-1, 1)
-
-    def reconstruct(self, pictures: Tensor) -> Tensor:
-        """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""
-        return self.decode(self.encode(pictures))
-
-    @torch.no_grad()
-    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z; that of row k does not depend on N.
-
-        With `binarise` it is that of black and white pictures, drawn by the seed.
-        """
-        pictures = self._as_scored(pictures, seed)
-        noise = torch.from_numpy(rng.normal((len(pictures), self.latent_size), seed, "likelihood")).to(self.device)
-        reconstruction, kl = self.elbo_terms(pictures, noise)
-        return reconstruction - kl
-
-    @torch.no_grad()
-    def importance_log_likelihood(self, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
-        """log p(x) in nats [N] by importance sampling (Burda et al. 2016, eq. 8); that of row k does not depend on N.
-
-        On average it is a lower bound too, far closer than the ELBO: see `mezzotint.nn.importance.log_marginal`. With
-        `binarise` it is that of the same black and white pictures as in `log_likelihood`.
-
-        Args:
-            pictures: [N, C, H, W] in [-1, 1].
-            samples: latents that are drawn and decoded for each picture.
-            seed: of everything drawn.
-
-        Raises:
-            ConfigError: there are no samples, or the pictures are not of this model's shape.
-        """
-        if samples < 1:
-            raise ConfigError(f"Importance sampling needs at least 1 sample of each picture; got samples={samples}.")
-        pictures = self._as_scored(pictures, seed)
-        codes = [self.encoder(part) for part in pictures.split(_ENCODED)]
-        mean, log_variance = (torch.cat(each) for each in zip(*codes, strict=True))
-
-        def log_p(rows: slice, z: Tensor) -> Tensor:
-            return self.log_p(pictures[rows, None], self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
-
-        return log_marginal(mean, bounded_log_variance(log_variance), log_p, samples, seed, block=_ENCODED)
-
-    def _as_scored(self, pictures: Tensor, seed: int) -> Tensor:
-        """Checked, and for a model of black and white pictures made such: always the same by one seed."""
-        pictures = self.check_pictures(pictures)
-        if not self.config.binarise:
-            return pictures
-        coins = rng.stream(seed, "binarise").random(tuple(pictures.shape), dtype=np.float32)
-        return binarised(pictures, torch.from_numpy(coins).to(pictures))
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Bits for each pixel value [N], from log-likelihoods in nats [N].
-
-        A density (gaussian) is turned into the probability of a grey level by the level's width, 2 / 255. For
-        bernoulli these are bits of a black-and-white picture and compare with nothing else.
-        """
-        bits = -nats / (self.spec.values * math.log(2))
-        return bits + math.log2((LEVELS - 1) / 2) if self.config.likelihood == "gaussian" else bits
+    def _divergence(self, turn: Turn, units: Tensor) -> Terms:
+        """The second part of the loss, of the KL divergence of each unit [N, units]."""
+        config, kl = self.config, units.sum(1).mean()
+        if config.plain:
+            return {"kl": kl}
+        turn.note("kl", kl)
+        if config.capacity:
+            return {"capacity": config.beta * (kl - config.capacity * risen(turn.step, config.capacity_rounds)).abs()}
+        return {"weighted_kl": config.beta * risen(turn.step, config.warmup) * free_bits(units, config.free_bits)}

@@ -82,12 +82,3 @@ def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * scale))
     inner = torch.where(x > 1 - half, F.logsigmoid(-lower), middle)
     return torch.where(x < -1 + half, F.logsigmoid(upper), inner).flatten(-3).sum(-1)
-
-
-def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats [N] (Kingma and Welling 2014, appendix B).
-
-    Args:
-        mean, log_variance: [N, latent].
-    """
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

@@ -1,0 +1,61 @@
+"""What a variational autoencoder's bound is made of: KL divergence by unit, its least, its target, and many draws."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def gaussian_kl_units(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each unit in nats [N, latent] (Kingma and Welling 2014, app. B).
+
+    Args:
+        mean, log_variance: [N, latent].
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The sum of `gaussian_kl_units` over the units: KL(q(z|x) || N(0, I)) in nats [N]."""
+    return gaussian_kl_units(mean, log_variance).sum(1)
+
+
+def free_bits(units: Tensor, least: float) -> Tensor:
+    """The KL divergence [] in nats where each unit's mean counts as `least` at least (Kingma et al. 2016, eq. 15).
+
+    A unit that tells fewer nats than that gains nothing by telling fewer still, so it is not driven to zero.
+
+    Args:
+        units: the KL divergence of each unit [N, latent].
+        least: lambda, nats for each unit; 0 leaves the sum of the means.
+
+    Example:
+        >>> free_bits(torch.tensor([[0.0, 3.0], [0.2, 1.0]]), 0.5).item()
+        2.5
+    """
+    return units.mean(0).clamp(min=least).sum()
+
+
+def risen(step: int, rounds: int) -> float:
+    """From 0 in round 0 to 1 in round `rounds`, and 1 after that; 1 throughout where `rounds` is 0.
+
+    Example:
+        >>> risen(0, 100), risen(25, 100), risen(300, 100), risen(0, 0)
+        (0.0, 0.25, 1.0, 1.0)
+    """
+    return min(1.0, step / rounds) if rounds else 1.0
+
+
+def importance_bound(log_weights: Tensor) -> Tensor:
+    """The importance-weighted bound in nats [N]: log 1/K sum_k w_k (Burda et al. 2016, eq. 8).
+
+    Args:
+        log_weights: log p(x, z_k) - log q(z_k|x), [N, K].
+
+    Example:
+        >>> importance_bound(torch.tensor([[0.0, math.log(3.0)]])).exp().item()
+        2.0
+    """
+    return torch.logsumexp(log_weights, 1) - math.log(log_weights.shape[1])

@@ -1,0 +1,143 @@
+"""What the options of the VAE change: the bound, the weight of its second part, the class, the map."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, Normal
+
+from mezzotint.core.errors import ConfigError
+from mezzotint.engine.draw import Draw
+from mezzotint.engine.model import PictureSpec, build
+from mezzotint.engine.phase import Turn
+
+MLP = {"latent": 3, "network": "mlp", "hidden": (8,), "likelihood": "bernoulli"}
+TWO = ("cat", "dog")
+
+
+def made(spec: PictureSpec | None = None, **settings: Any) -> Any:
+    return build("vae", {**MLP, **settings}, spec or PictureSpec(1, 8, 8), seed=3)
+
+
+def turn(pictures: Tensor, labels: Tensor | None = None, step: int = 0) -> Turn:
+    return Turn(pictures, labels, Draw(0, ("test",)), step)
+
+
+def blacks(n: int = 6) -> Tensor:
+    return torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(1)).round() * 2 - 1
+
+
+def total(terms: Any) -> float:
+    return float(sum(value for value in terms.values()))
+
+
+def test_the_importance_weighted_loss_is_that_of_the_definition() -> None:
+    """-log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) with torch.distributions, for the same draws."""
+    model, x = made(bound="importance", draws=5), blacks()
+    with torch.no_grad():
+        found = total(model.loss(turn(x)))
+        mean, log_variance = model.posterior(x)
+        noise = Draw(0, ("test",)).normal(len(x), 15).unflatten(1, (5, 3))
+        q = Independent(Normal(mean[:, None], (0.5 * log_variance).exp()[:, None]), 1)
+        z = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+        logits = model.output(z.flatten(0, 1)).unflatten(0, (len(x), 5))
+        log_p = Independent(Bernoulli(logits=logits), 3).log_prob((x[:, None] + 1) / 2)
+        log_w = log_p + Independent(Normal(torch.zeros(3), torch.ones(3)), 1).log_prob(z) - q.log_prob(z)
+        wanted = -(log_w.exp().mean(1).log()).mean()
+    assert found == pytest.approx(wanted.item(), abs=1e-3)
+
+
+def test_more_draws_tighten_the_importance_bound_and_one_is_the_elbo_by_sampling() -> None:
+    x = blacks(64)
+    with torch.no_grad():
+        losses = [total(made(bound="importance", draws=k).loss(turn(x))) for k in (1, 10, 200)]
+        several = total(made(draws=200).loss(turn(x)))
+    assert losses[0] > losses[1] > losses[2]
+    assert losses[0] == pytest.approx(several, abs=0.3), "both estimate the ELBO"
+
+
+def test_beta_warmup_and_free_bits_weigh_the_second_part_alone() -> None:
+    x = blacks()
+    with torch.no_grad():
+        plain = made().loss(turn(x))
+        weighed = made(beta=3.0).loss(turn(x))
+        early = made(warmup=100).loss(turn(x, step=25))
+        free = made(free_bits=50.0).loss(turn(x))
+    assert weighed["reconstruction"] == plain["reconstruction"]
+    assert weighed["weighted_kl"].item() == pytest.approx(3 * plain["kl"].item(), rel=1e-5)
+    assert early["weighted_kl"].item() == pytest.approx(plain["kl"].item() / 4, rel=1e-5)
+    assert free["weighted_kl"].item() == pytest.approx(150.0)
+
+
+def test_the_capacity_pulls_from_both_sides_and_rises() -> None:
+    x = blacks()
+    with torch.no_grad():
+        kl = made().loss(turn(x))["kl"].item()
+        for step, wanted in ((0, kl), (50, abs(kl - 5)), (100, abs(kl - 10)), (900, abs(kl - 10))):
+            found = made(capacity=10.0, capacity_rounds=100, beta=7.0).loss(turn(x, step=step))
+            assert found["capacity"].item() == pytest.approx(7 * wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"bound": "importance", "beta": 2.0}, {"capacity": 1.0, "warmup": 5}, {"layout": "map"}]
+)
+def test_options_that_exclude_each_other_are_said(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        made(**settings)
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_class_is_a_code_that_is_read_and_set(network: str) -> None:
+    """White pictures are cats and black ones dogs, by weights that look at nothing else."""
+    model = made(PictureSpec(1, 8, 8, TWO), conditional=True, network=network, width=4).eval()
+    assert model.latent_size == 5
+    assert model.codes()[-1].name == "class"
+    latents = model.latent(40, seed=1)
+    assert set(model.get_codes(latents)["class"].tolist()) == {0, 1}
+    assert torch.equal(latents[:7], model.latent(7, seed=1))
+    set_to = model.set_codes(latents, {"class": 1})
+    assert torch.equal(model.generate(latents, torch.ones(40, dtype=torch.int64)), model.generate(set_to))
+    first = model.decoder.body[0] if network == "mlp" else model.decoder.first
+    with torch.no_grad():
+        first.weight[:, :3] = 0
+        x = model.generate(model.set_codes(latents[:2], {"class": 0}))
+        y = model.generate(model.set_codes(latents[:2], {"class": 1}))
+    read = model.get_codes(model.encode(torch.cat((x, y)).sign()))["class"].tolist()
+    assert read == [0, 0, 1, 1]
+
+
+def test_classes_are_summed_out_of_the_likelihood() -> None:
+    """log p(x) = log 1/2 sum_y int p(x|z, y) N(z; 0, 1) dz of a latent of one unit, by a fine sum over z."""
+    model, x = made(PictureSpec(1, 8, 8, TWO), conditional=True, latent=1).eval(), blacks()
+    z = torch.linspace(-8, 8, 2001)[:, None]
+    with torch.no_grad():
+        parts = []
+        for label in (0, 1):
+            marks = F.one_hot(torch.full((len(z),), label), 2).float()
+            log_p = model.log_p(x[:, None], model.output(z, marks)[None])
+            parts.append(log_p + Normal(0.0, 1.0).log_prob(z[:, 0]) + math.log(16 / 2000))
+        wanted = torch.logsumexp(torch.stack(parts), (0, 2)) - math.log(2)
+        found = model.importance_log_likelihood(x, samples=5000)
+        below = torch.stack([model.log_likelihood(x, seed) for seed in range(50)]).mean(0)
+    torch.testing.assert_close(found, wanted, atol=0.05, rtol=0)
+    assert (below < wanted + 0.05).all()
+
+
+def test_a_map_keeps_places() -> None:
+    """A change in one corner of the picture leaves the far corner of the latent alone, and the way back too."""
+    spec = PictureSpec(1, 32, 32)
+    model = build("vae", {"latent": 2, "width": 4, "layout": "map"}, spec).eval()
+    assert isinstance(model, torch.nn.Module)
+    any_model: Any = model
+    assert any_model.latent_size == 2 * 4 * 4
+    x = torch.zeros(1, 1, 32, 32)
+    changed = x.clone()
+    changed[..., :4, :4] = 1
+    a, b = (any_model.encode(each).unflatten(1, (2, 4, 4)) for each in (x, changed))
+    assert not torch.equal(a[..., 0, 0], b[..., 0, 0])
+    assert torch.equal(a[..., 3, 3], b[..., 3, 3])
