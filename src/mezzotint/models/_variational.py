@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import model_validator
@@ -18,24 +16,13 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code, whole_latent
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
-from mezzotint.models._latent import GaussianLatent
-from mezzotint.nn.bounds import gaussian_kl, importance_bound
+from mezzotint.models._likelihood import Likelihood
+from mezzotint.nn.bounds import gaussian_kl
 from mezzotint.nn.coders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from mezzotint.nn.importance import log_marginal
-from mezzotint.nn.likelihoods import (
-    LEVELS,
-    bernoulli,
-    binarised,
-    bounded_log_variance,
-    discretised_logistic,
-    gaussian,
-    least_scale,
-)
+from mezzotint.nn.likelihoods import binarised, bounded_log_variance
 
 _SEEN, _VALUES = 10_000, 2**26
 """Pictures that the mean picture is of, at most; and how many values they have together: a quarter of a GiB."""
-_ENCODED = 256
-"""Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
 
 
 class VariationalConfig(Config):
@@ -76,7 +63,7 @@ class VariationalConfig(Config):
         return self
 
 
-class Variational(GaussianLatent):
+class Variational(Likelihood):
     """An encoder that gives q(z|x) = N(mean, diag(variance)), and a decoder that gives p(x|z); p(z) = N(0, I).
 
     A subclass says in `loss` what they are trained on. In a conditional model both see the class, and a latent is
@@ -167,27 +154,6 @@ class Variational(GaussianLatent):
         output: Tensor = self.decoder(z if classes is None else torch.cat((z, classes), 1))
         return output
 
-    def elbo_terms(self, pictures: Tensor, noise: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The two parts of the ELBO for one draw of z: log p(x|z) and the KL divergence, nats [N] each.
-
-        Args:
-            pictures: [N, C, H, W] in [-1, 1].
-            noise: the standard normal draw [N, units].
-            classes: one-hot [N, classes], of a conditional model.
-        """
-        mean, log_variance = self.posterior(pictures, classes)
-        z = mean + torch.exp(0.5 * log_variance) * noise
-        return self.log_p(pictures, self.output(z, classes)), gaussian_kl(mean, log_variance)
-
-    def log_p(self, pictures: Tensor, output: Tensor) -> Tensor:
-        """log p(x|z) in nats [...], of pictures [..., C, H, W] and the decoder's output [..., outputs, H, W]."""
-        if self.config.likelihood == "bernoulli":
-            return bernoulli(output, pictures)
-        if self.config.likelihood == "gaussian":
-            return gaussian(output, least_scale(self.scale[0]), pictures)
-        mean, log_scale = output.chunk(2, -3)
-        return discretised_logistic(mean, log_scale.clamp(min=-7), pictures)
-
     def validation_loss(self, turn: Turn) -> Tensor:
         """-ELBO in nats for each picture, whatever the loss is."""
         pictures = self.seen(turn)
@@ -235,15 +201,10 @@ class Variational(GaussianLatent):
 
     def _as_class(self, pictures: Tensor, label: int) -> tuple[Tensor, Tensor]:
         """Latents [N, latent] of pictures taken for this class, and log p(x|z, y) - KL at the mean, nats [N]."""
-        classes = self._all_of(label, len(pictures))
+        classes = self.all_of(label, len(pictures))
         mean, log_variance = self.posterior(pictures, classes)
         bound = self.log_p(pictures, self.output(mean, classes)) - gaussian_kl(mean, log_variance)
         return torch.cat((mean, classes), 1), bound
-
-    def _all_of(self, label: int, n: int) -> Tensor:
-        classes = torch.zeros(n, self.classes, device=self.device)
-        classes[:, label] = 1
-        return classes
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -268,79 +229,3 @@ class Variational(GaussianLatent):
     def reconstruct(self, pictures: Tensor) -> Tensor:
         """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""
         return self.decode(self.encode(pictures))
-
-    # Likelihood -----------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """The ELBO, a lower bound of log p(x), in nats [N], with one draw of z; that of row k does not depend on N.
-
-        With `binarise` it is that of black and white pictures, drawn by the seed. A conditional model's classes are
-        taken as equally likely and summed out: log p(x) >= log 1/K sum_y exp ELBO(x|y).
-        """
-        pictures = self._as_scored(pictures, seed)
-        noise = torch.from_numpy(rng.normal((len(pictures), self.units), seed, "likelihood")).to(self.device)
-
-        def elbo(classes: Tensor | None) -> Tensor:
-            reconstruction, kl = self.elbo_terms(pictures, noise, classes)
-            return reconstruction - kl
-
-        return self._over_classes(elbo, len(pictures))
-
-    @torch.no_grad()
-    def importance_log_likelihood(self, pictures: Tensor, samples: int = 5000, seed: int = 0) -> Tensor:
-        """log p(x) in nats [N] by importance sampling (Burda et al. 2016, eq. 8); that of row k does not depend on N.
-
-        On average it is a lower bound too, far closer than the ELBO: see `mezzotint.nn.importance.log_marginal`. With
-        `binarise` it is that of the same black and white pictures as in `log_likelihood`; classes are summed out.
-
-        Args:
-            pictures: [N, C, H, W] in [-1, 1].
-            samples: latents that are drawn and decoded for each picture (and class).
-            seed: of everything drawn.
-
-        Raises:
-            ConfigError: there are no samples, or the pictures are not of this model's shape.
-        """
-        if samples < 1:
-            raise ConfigError(f"Importance sampling needs at least 1 sample of each picture; got samples={samples}.")
-        pictures = self._as_scored(pictures, seed)
-
-        def marginal(classes: Tensor | None) -> Tensor:
-            parts = [
-                self.posterior(part, None if classes is None else classes[: len(part)])
-                for part in pictures.split(_ENCODED)
-            ]
-            mean, log_variance = (torch.cat(each) for each in zip(*parts, strict=True))
-
-            def log_p(rows: slice, z: Tensor) -> Tensor:
-                flat = z.flatten(0, 1)
-                mark = None if classes is None else classes[:1].expand(len(flat), -1)
-                return self.log_p(pictures[rows, None], self.output(flat, mark).unflatten(0, z.shape[:2]))
-
-            return log_marginal(mean, log_variance, log_p, samples, seed, block=_ENCODED)
-
-        return self._over_classes(marginal, len(pictures))
-
-    def _over_classes(self, log_p: Callable[[Tensor | None], Tensor], n: int) -> Tensor:
-        """log 1/K sum_y p(x|y) [N], of a function of one-hot classes [N, K]; of None where there are no classes."""
-        if not self.classes:
-            return log_p(None)
-        return importance_bound(torch.stack([log_p(self._all_of(label, n)) for label in range(self.classes)], 1))
-
-    def _as_scored(self, pictures: Tensor, seed: int) -> Tensor:
-        """Checked, and for a model of black and white pictures made such: always the same by one seed."""
-        pictures = self.check_pictures(pictures)
-        if not self.config.binarise:
-            return pictures
-        coins = rng.stream(seed, "binarise").random(tuple(pictures.shape), dtype=np.float32)
-        return binarised(pictures, torch.from_numpy(coins).to(pictures))
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Bits for each pixel value [N], from log-likelihoods in nats [N].
-
-        A density (gaussian) is turned into the probability of a grey level by the level's width, 2 / 255. For
-        bernoulli these are bits of a black-and-white picture and compare with nothing else.
-        """
-        bits = -nats / (self.spec.values * math.log(2))
-        return bits + math.log2((LEVELS - 1) / 2) if self.config.likelihood == "gaussian" else bits
