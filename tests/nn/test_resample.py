@@ -18,7 +18,8 @@ def halved(layer: HalvingConv2d, x: Tensor) -> Tensor:
 
 
 def doubled(layer: DoublingConv2d, x: Tensor) -> Tensor:
-    return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), layer.weight, layer.bias, padding=1)
+    wide = F.interpolate(F.pad(x, (1, 1, 1, 1), "replicate"), scale_factor=2.0, mode="bilinear")
+    return F.conv2d(wide[:, :, 1:-1, 1:-1], layer.weight, layer.bias)
 
 
 KINDS: dict[str, tuple[Any, Callable[[Any, Tensor], Tensor]]] = {

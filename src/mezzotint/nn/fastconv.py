@@ -289,14 +289,6 @@ def eager_down(x: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) ->
     return None if dtype is None else down(*_cast(dtype, x, w), geometry, cast_bias(bias, dtype))
 
 
-def eager_up(y: Tensor, w: Tensor, geometry: Geometry, bias: Tensor | None) -> Tensor | None:
-    """`up` to the least size for a layer whose kernel w [D, C, k, k] is computed; None where only torch's own may."""
-    dtype = _dtype(y)
-    if dtype is None:
-        return None
-    return up(*_cast(dtype, y, w), geometry, geometry.least((y.shape[2], y.shape[3])), cast_bias(bias, dtype))
-
-
 def quicken(model: nn.Module) -> None:
     """Give every plain convolution of `model` the forms above, in place; weights, names and hooks stay as they are.
 
