@@ -11,33 +11,21 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from mezzotint.core import rng
-from mezzotint.core.config import Config, option
+from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code, whole_latent
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
+from mezzotint.models._coded import CoderConfig, coders, mean_picture
 from mezzotint.models._likelihood import Likelihood
 from mezzotint.nn.bounds import gaussian_kl
-from mezzotint.nn.coders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 from mezzotint.nn.likelihoods import binarised, bounded_log_variance
 
-_SEEN, _VALUES = 10_000, 2**26
-"""Pictures that the mean picture is of, at most; and how many values they have together: a quarter of a GiB."""
 
-
-class VariationalConfig(Config):
+class VariationalConfig(CoderConfig):
     """Settings of every variational autoencoder; a model may have other defaults."""
 
     conditional: bool = option(False, "Give encoder and decoder the class, as one more code.")
-    latent: int = option(32, "Size of the latent vector; of a map, its channels.", ge=1, le=4096)
-    layout: Literal["vector", "map"] = option(
-        "vector", "Whether the latent is a vector, or a map that keeps the places of things; conv only."
-    )
-    network: Literal["conv", "mlp"] = option("conv", "Convolutional or fully connected networks.")
-    width: int = option(64, "Channels of the first convolution; each layer after it has twice as many.", ge=4)
-    most: int = option(4, "No convolution has more channels than this many times the width.", ge=1)
-    hidden: tuple[int, ...] = option((512,), "Units of the hidden layers of the mlp, from the picture inwards.")
-    activation: Literal["relu", "tanh", "silu"] = option("relu", "What follows each hidden layer of the mlp.")
     likelihood: Literal["bernoulli", "gaussian", "logistic"] = option(
         "gaussian",
         "What the decoder's output means: bernoulli for black and white, gaussian with one learned scale, or the "
@@ -48,8 +36,6 @@ class VariationalConfig(Config):
         "Draw black or white anew each time a picture is trained on, with its grey level as the probability; bernoulli "
         "only.",
     )
-    lr: float = option(1e-3, "Learning rate of Adam.", gt=0)
-    beta2: float = option(0.99, "Second moment of Adam.", ge=0, lt=1)
 
     @model_validator(mode="after")
     def _check(self) -> VariationalConfig:
@@ -58,8 +44,6 @@ class VariationalConfig(Config):
                 f"binarise makes pictures black and white, and the {self.likelihood} likelihood is of grey ones; set "
                 "model.likelihood=bernoulli too"
             )
-        if self.layout == "map" and self.network == "mlp":
-            raise ValueError("a fully connected network has no map; set model.layout=vector or model.network=conv")
         return self
 
 
@@ -72,28 +56,17 @@ class Variational(Likelihood):
 
     averaged = ("encoder", "decoder", "scale")
     config: VariationalConfig
+    encoder: Any
+    decoder: Any
 
     def __init__(self, config: VariationalConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
-        if config.network == "conv" and min(spec.height, spec.width) < 8:
-            raise ConfigError(
-                f"The convolutional {self.name} needs pictures of at least 8 pixels; got {spec.height} x {spec.width}. "
-                "Use --size 8 or --set model.network=mlp."
-            )
         if config.conditional and not spec.classes:
             raise ConfigError("model.conditional needs classes, and these pictures have none; sort them in folders.")
         self.conditional = config.conditional
         self.classes = len(spec.classes) if config.conditional else 0
-        # the logistic has a scale of its own for every pixel
-        outputs = (spec.channels * (2 if config.likelihood == "logistic" else 1), spec.height, spec.width)
-        self.encoder: Any
-        self.decoder: Any
-        if config.network == "conv":
-            sizes = (config.width, config.most, config.latent, self.classes, config.layout == "map")
-            self.encoder, self.decoder = ConvEncoder(spec.shape, *sizes), ConvDecoder(outputs, *sizes)
-        else:
-            layers = (config.hidden, config.latent, config.activation, self.classes)
-            self.encoder, self.decoder = MLPEncoder(spec.shape, *layers), MLPDecoder(outputs, *layers)
+        says = 2 if config.likelihood == "logistic" else 1  # the logistic has a scale of its own for every pixel
+        self.encoder, self.decoder = coders(self.name, config, spec, says=says, classes=self.classes)
         self.units: int = self.encoder.units
         """How many numbers z has."""
         self.latent_size = self.units + self.classes
@@ -106,7 +79,7 @@ class Variational(Likelihood):
         are always black take the first epochs, and z is not used meanwhile.
         """
         if self.config.network == "mlp":
-            mean = training(min(_SEEN, max(1, _VALUES // self.spec.values)))[0].mean(0)
+            mean = mean_picture(self.spec, training)
             self.encoder.begin_at(mean)
             self.decoder.begin_at(self._saying(mean))
 

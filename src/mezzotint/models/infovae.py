@@ -16,6 +16,7 @@ from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._variational import Variational, VariationalConfig
 from mezzotint.nn.bounds import gaussian_kl
 from mezzotint.nn.discrepancy import mmd
+from mezzotint.nn.processes import together
 
 _HIDDEN = 256
 
@@ -146,6 +147,6 @@ class InfoVAE(Variational):
         """D(q(z) || p(z)) [] of a batch of latents [N, units]."""
         if self.discriminator is not None:
             return self.discriminator(z).mean()
-        if len(z) < 2:
-            return z.new_zeros(())
-        return mmd(z.float(), turn.draw.normal(len(z), self.units), self.config.kernel)
+        # of all processes' latents, for it is no mean over pictures
+        ours, prior = together(z), together(turn.draw.normal(len(z), self.units))
+        return mmd(ours, prior, self.config.kernel) if len(ours) > 1 else z.new_zeros(())

@@ -50,29 +50,36 @@ class MLPEncoder(nn.Module):
         latent: size of z.
         activation: of the hidden layers.
         classes: how many there are, where it sees the class too.
+        parts: how many vectors it gives: 1 is a code alone.
     """
 
     centre: Tensor
 
     def __init__(
-        self, shape: Shape, hidden: Sequence[int], latent: int, activation: Activation, classes: int = 0
+        self,
+        shape: Shape,
+        hidden: Sequence[int],
+        latent: int,
+        activation: Activation,
+        classes: int = 0,
+        parts: int = 2,
     ) -> None:
         super().__init__()
-        self.units = latent
+        self.units, self.parts = latent, parts
         sizes = (math.prod(shape) + classes, *hidden)
         self.register_buffer("centre", torch.zeros(shape))
         self.body = _mlp(sizes, activation)
-        self.head = _linear(sizes[-1], 2 * latent)
+        self.head = _linear(sizes[-1], parts * latent)
 
     def begin_at(self, picture: Tensor) -> None:
         """Take this picture [C, H, W] as the centre: the mean picture, before training."""
         self.centre.copy_(picture)
 
-    def forward(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, ...]:
         """x [N, C, H, W], one-hot classes [N, classes]."""
         x = beside(((x - self.centre) * 0.5).flatten(1), classes)
-        mean, log_variance = self.head(self.body(x)).float().chunk(2, 1)
-        return mean, log_variance
+        found: tuple[Tensor, ...] = self.head(self.body(x)).float().chunk(self.parts, 1)
+        return found
 
 
 class MLPDecoder(nn.Module):
@@ -112,13 +119,21 @@ class ConvEncoder(nn.Module):
         latent: size of z, or with `spatial` its channels at each of the smallest layer's pixels.
         classes: how many there are, where it sees the class too, as one more channel of the picture.
         spatial: z is a feature map [latent, h, w], flattened; no layer is fully connected.
+        parts: how many vectors it gives: 1 is a code alone.
 
     Attributes:
         units: numbers in z.
     """
 
     def __init__(
-        self, shape: Shape, width: int, most: int, latent: int, classes: int = 0, spatial: bool = False
+        self,
+        shape: Shape,
+        width: int,
+        most: int,
+        latent: int,
+        classes: int = 0,
+        spatial: bool = False,
+        parts: int = 2,
     ) -> None:
         super().__init__()
         sizes = resolutions(*shape[1:])
@@ -129,20 +144,20 @@ class ConvEncoder(nn.Module):
         self.downs = nn.ModuleList(FastConv2d(a, b, 4, 2, 1) for a, b in pairwise([inputs, *widths]))
         self.units = latent * (math.prod(sizes[0]) if spatial else 1)
         self.head: nn.Module = (
-            FastConv2d(widths[-1], 2 * latent, 1)
+            FastConv2d(widths[-1], parts * latent, 1)
             if spatial
-            else nn.Linear(widths[-1] * math.prod(sizes[0]), 2 * latent)
+            else nn.Linear(widths[-1] * math.prod(sizes[0]), parts * latent)
         )
-        self.spatial = spatial
+        self.spatial, self.parts = spatial, parts
 
-    def forward(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> tuple[Tensor, ...]:
         """x [N, C, H, W], one-hot classes [N, classes]."""
         if self.channel is not None and classes is not None:
             x = torch.cat((x, self.channel(classes.to(x)).view(-1, 1, *self.size)), 1)
         for down in self.downs:
             x = F.silu(down(even(x)))
-        mean, log_variance = self.head(x if self.spatial else x.flatten(1)).float().chunk(2, 1)
-        return mean.flatten(1), log_variance.flatten(1)
+        found = self.head(x if self.spatial else x.flatten(1)).float().chunk(self.parts, 1)
+        return tuple(part.flatten(1) for part in found)
 
 
 class ConvDecoder(nn.Module):

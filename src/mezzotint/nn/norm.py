@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -12,21 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs, since each adds to every process's result."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total = grad.clone()
-        dist.all_reduce(total)
-        return total
+from mezzotint.nn.processes import several, summed
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -55,16 +40,16 @@ class BatchNorm2d(nn.BatchNorm2d):
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def _whole(self, x: Tensor) -> Tensor:
-        if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        if not (self.training and several()):
             if self.training and x.numel() == self.num_features:  # one value a channel has no variance
                 return self._by_memory(x)
             return super().forward(x)
         floats = x.float()
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        mean = _SumOverProcesses.apply(floats.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        mean = summed(floats.sum((0, 2, 3))) / count
         # Two messages: the difference of the mean square and the squared mean cancels where the mean is large.
         squares = (floats - mean[:, None, None]).square().sum((0, 2, 3))
-        variance = _SumOverProcesses.apply(squares) / count  # type: ignore[no-untyped-call]
+        variance = summed(squares) / count
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -73,8 +58,9 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(variance * count / max(count - 1, 1), momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
+        scale = torch.rsqrt(variance + self.eps)
+        scale = scale * self.weight if self.affine else scale
+        shift = (self.bias if self.affine else 0.0) - mean * scale
         return (floats * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
 
