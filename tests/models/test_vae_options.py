@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal
 
+import mezzotint as mz
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
+from mezzotint.tasks.sample import sample_files
 
 MLP = {"latent": 3, "network": "mlp", "hidden": (8,), "likelihood": "bernoulli"}
 TWO = ("cat", "dog")
@@ -141,3 +146,19 @@ def test_a_map_keeps_places() -> None:
     a, b = (any_model.encode(each).unflatten(1, (2, 4, 4)) for each in (x, changed))
     assert not torch.equal(a[..., 0, 0], b[..., 0, 0])
     assert torch.equal(a[..., 3, 3], b[..., 3, 3])
+
+
+def test_commands_draw_the_class_that_the_code_says(tmp_path: Path) -> None:
+    """Pictures of cats are white and those of dogs black; the code picks one,."""
+    x = np.concatenate([np.full((40, 8, 8), 255, np.uint8), np.zeros((40, 8, 8), np.uint8)])
+    settings = {"model": {**MLP, "conditional": True, "lr": 1e-2}}
+    labels = np.repeat([0, 1], 40)
+    np.savez(tmp_path / "set.npz", images=x, labels=labels)
+    run = mz.train("vae", tmp_path / "set.npz", out=tmp_path / "run", steps=400, settings=settings, quiet=True)
+    means = []
+    for label in (0, 1):
+        files = sample_files(run, 6, out=tmp_path / str(label), codes={"class": label})
+        means.append(np.mean([np.asarray(Image.open(file)) for file in files], (1, 2)))
+    assert means[0].min() > means[1].max() + 30
+    again = [np.asarray(Image.open(file)).mean() for file in sample_files(run, 6, out=tmp_path / "c", labels="1")]
+    np.testing.assert_allclose(again, means[1])

@@ -24,6 +24,8 @@ class GaussianLatent(Model):
 
     latent_size: int
     conditional: bool = False
+    class_code: str | None = None
+    """The code that is the class, in a conditional model whose latents hold it; labels then stand in for it."""
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""

@@ -65,6 +65,7 @@ class Variational(Likelihood):
             raise ConfigError("model.conditional needs classes, and these pictures have none; sort them in folders.")
         self.conditional = config.conditional
         self.classes = len(spec.classes) if config.conditional else 0
+        self.class_code = "class" if self.classes else None
         says = 2 if config.likelihood == "logistic" else 1  # the logistic has a scale of its own for every pixel
         self.encoder, self.decoder = coders(self.name, config, spec, says=says, classes=self.classes)
         self.units: int = self.encoder.units

@@ -44,13 +44,13 @@ def parse_labels(text: str, classes: Sequence[str], n: int | None = None) -> Ten
 
 
 def labels_for(model: Any, n: int, labels: Labels) -> Tensor | None:
-    """Labels [n] on the model's device, all classes in turn when none are given; None for a model that takes none.
+    """Labels [n] on the model's device; when none are given all classes in turn, or None for a model that needs none.
 
     Raises:
         ConfigError: labels are given and do not fit, or the model takes none.
     """
     if labels is None:
-        return torch.arange(n, device=model.device) % len(model.spec.classes) if is_conditional(model) else None
+        return torch.arange(n, device=model.device) % len(model.spec.classes) if needs_labels(model) else None
     if isinstance(labels, str):
         labels = parsed(model, labels, n)
     _refuse_unless_conditional(model)
@@ -76,6 +76,11 @@ def _refuse_unless_conditional(model: Any) -> None:
 def is_conditional(model: Any) -> bool:
     """Whether the model makes pictures of a class that it is told."""
     return bool(getattr(model, "conditional", False))
+
+
+def needs_labels(model: Any) -> bool:
+    """Whether such a model must be told the class beside its latents: those of some hold it, as a code."""
+    return is_conditional(model) and getattr(model, "class_code", None) is None
 
 
 def _class_index(word: str, names: dict[str, int]) -> int:
