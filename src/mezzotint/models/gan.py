@@ -29,6 +29,8 @@ _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))
 _FEW = 5000
 """Pictures below which a discriminator learns them by heart (Karras et al. 2020, arXiv:2006.06676, figure 1)."""
+_POINTS = 2e-4
+"""Weight of R1 and R2 for points of the plane (docs/results.md, the 25 Gaussians)."""
 _SMALL = 64 * 64
 """Pixels up to which a CPU has time for batches of 64."""
 
@@ -281,17 +283,15 @@ class GAN(Adversarial):
         """What it chooses; see `mezzotint.engine.advice`."""
         size, cpu = f"{spec.height} x {spec.width}", device.type == "cpu"
         area = spec.height * spec.width
-        strength = gamma(area)
-        chosen = [
-            Choice("model", name, strength, f"the slope is penalised by the size of the pictures, {size}")
-            for name in ("r1", "r2")
-        ]
+        strength, why = gamma(area), f"the slope is penalised by the size of the pictures, {size}"
+        if spec.points is not None:
+            strength, why = _POINTS, "weak enough for sharp points, and strong enough to lose none"
+        chosen = [Choice("model", name, strength, why) for name in ("r1", "r2")]
         batch = 64 if area <= _SMALL else 32
         if cpu:
             chosen += [
                 Choice("model", "lr", 1e-3, "a CPU has time for few rounds, and the penalties keep large steps stable"),
                 Choice("model", "penalty_every", 4, "a third more rounds in the same time"),
-                Choice("model", "beta1", 0.5, "with momentum few rounds lead further"),
             ]
         else:
             batch *= 2
@@ -299,8 +299,11 @@ class GAN(Adversarial):
             return (*chosen, Choice("model", "network", "mlp", "points of the plane are no pictures"))
         chosen.append(Choice("train", "batch_size", batch, f"for pictures of {size} on {device.type}"))
         if cpu:
-            chosen.append(Choice("model", "norm", "batch", "the generator learns faster with it in few rounds"))
-        if not cpu:
+            chosen += [
+                Choice("model", "beta1", 0.5, "with momentum few rounds lead further"),
+                Choice("model", "norm", "batch", "the generator learns faster with it in few rounds"),
+            ]
+        else:
             chosen += [
                 Choice("model", "width", 64, f"{device.type} has room for wider networks than a CPU"),
                 Choice("model", "discriminator_width", 64, "as the generator's"),

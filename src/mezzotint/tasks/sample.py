@@ -25,7 +25,7 @@ from mezzotint.engine.model import MODELS, Model
 from mezzotint.nn.latents import slerp
 from mezzotint.tasks._codes import Values, codes_of, with_codes
 from mezzotint.tasks._folders import refuse_file
-from mezzotint.tasks._labels import Labels, labels_for, needs_labels, parse_labels, parsed
+from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
 from mezzotint.tasks._paths import loop_weights
 
 __all__ = [
@@ -249,7 +249,7 @@ def walk(
         labels = parsed(model, labels, None)
     if labels is not None and len(labels) != 1:
         raise ConfigError(f"A walk stays within one class; got {len(labels)}.")
-    if labels is None and needs_labels(model):
+    if labels is None and is_conditional(model) and getattr(model, "class_code", None) not in (codes or {}):
         labels = [0]
     chosen = None if labels is None else labels_for(model, frames, [int(labels[0])] * frames)
     weights = torch.from_numpy(loop_weights(frames, stops))
