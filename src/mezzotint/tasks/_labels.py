@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import torch
@@ -43,14 +43,22 @@ def parse_labels(text: str, classes: Sequence[str], n: int | None = None) -> Ten
     return torch.tensor(found if n is None else [found[k % len(found)] for k in range(n)], dtype=torch.int64)
 
 
-def labels_for(model: Any, n: int, labels: Labels) -> Tensor | None:
-    """Labels [n] on the model's device; when none are given all classes in turn, or None for a model that needs none.
+def labels_for(model: Any, n: int, labels: Labels, codes: Container[str] | None = None) -> Tensor | None:
+    """Labels [n] on the model's device, all classes in turn when none are given; None for a model that takes none.
+
+    Args:
+        model: whose pictures are to be drawn.
+        n: how many.
+        labels: what was asked for.
+        codes: names of the codes that are set; where the class is among them, it needs no label.
 
     Raises:
         ConfigError: labels are given and do not fit, or the model takes none.
     """
     if labels is None:
-        return torch.arange(n, device=model.device) % len(model.spec.classes) if needs_labels(model) else None
+        if not is_conditional(model) or class_code(model) in (codes or ()):
+            return None
+        return torch.arange(n, device=model.device) % len(model.spec.classes)
     if isinstance(labels, str):
         labels = parsed(model, labels, n)
     _refuse_unless_conditional(model)
@@ -78,9 +86,9 @@ def is_conditional(model: Any) -> bool:
     return bool(getattr(model, "conditional", False))
 
 
-def needs_labels(model: Any) -> bool:
-    """Whether such a model must be told the class beside its latents: those of some hold it, as a code."""
-    return is_conditional(model) and getattr(model, "class_code", None) is None
+def class_code(model: Any) -> str | None:
+    """The name of the code that is the class, in a model whose latents hold it."""
+    return getattr(model, "class_code", None)
 
 
 def _class_index(word: str, names: dict[str, int]) -> int:

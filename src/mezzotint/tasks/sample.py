@@ -25,7 +25,7 @@ from mezzotint.engine.model import MODELS, Model
 from mezzotint.nn.latents import slerp
 from mezzotint.tasks._codes import Values, codes_of, with_codes
 from mezzotint.tasks._folders import refuse_file
-from mezzotint.tasks._labels import Labels, is_conditional, labels_for, parse_labels, parsed
+from mezzotint.tasks._labels import Labels, class_code, is_conditional, labels_for, parse_labels, parsed
 from mezzotint.tasks._paths import loop_weights
 
 __all__ = [
@@ -197,7 +197,7 @@ def interpolate(
     _at_least(1, rows=rows)
     model = model_of(run)
     _require(model, "interpolate")
-    chosen = labels_for(model, rows, labels)
+    chosen = labels_for(model, rows, labels, codes)
     ends = model.latent(2 * rows, seed, truncation)
     known = codes_of(model)
     latents = torch.cat([between(known, ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
@@ -249,7 +249,7 @@ def walk(
         labels = parsed(model, labels, None)
     if labels is not None and len(labels) != 1:
         raise ConfigError(f"A walk stays within one class; got {len(labels)}.")
-    if labels is None and is_conditional(model) and getattr(model, "class_code", None) not in (codes or {}):
+    if labels is None and is_conditional(model) and class_code(model) not in (codes or {}):
         labels = [0]
     chosen = None if labels is None else labels_for(model, frames, [int(labels[0])] * frames)
     weights = torch.from_numpy(loop_weights(frames, stops))
@@ -314,7 +314,7 @@ def draw(
     """
     _require(model, "sample")
     latents = with_codes(model, model.latent(n, seed, truncation), codes)
-    return pictures_of(model, latents, labels_for(model, n, labels))
+    return pictures_of(model, latents, labels_for(model, n, labels, codes))
 
 
 @torch.no_grad()

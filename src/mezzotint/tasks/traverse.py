@@ -19,7 +19,7 @@ from mezzotint.data.output import grid, save_picture
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.codes import Code, find
 from mezzotint.tasks._codes import codes_of, require_codes
-from mezzotint.tasks._labels import Labels, labels_for
+from mezzotint.tasks._labels import Labels, class_code, labels_for
 from mezzotint.tasks.sample import model_of, models_that, pictures_of
 
 _WIDEST = 20
@@ -196,7 +196,7 @@ def _values(code: Code, steps: int, range: float) -> tuple[float, ...]:
 
 def _way(model: Any, code: Code, values: Sequence[float], start: Tensor, mark: Tensor | None) -> NDArray[np.uint8]:
     latents = torch.cat([model.set_codes(start, {code.name: value}) for value in values])
-    marks = None if mark is None else mark.expand(len(values))
+    marks = None if mark is None or code.name == class_code(model) else mark.expand(len(values))
     return np.concatenate(list(pictures_of(model, latents, marks)))
 
 
@@ -206,7 +206,7 @@ def _strongest(model: Any, codes: Sequence[Code], start: Tensor, marks: Tensor |
     def change(code: Code) -> float:
         low, high = (code.limits[0], code.limits[1]) if not code.continuous else (-range, range)
         both = torch.cat([model.set_codes(start, {code.name: value}) for value in (low, high)])
-        twice = None if marks is None else torch.cat((marks, marks))
+        twice = None if marks is None or code.name == class_code(model) else torch.cat((marks, marks))
         first, second = np.split(np.concatenate(list(pictures_of(model, both, twice))).astype(np.float64), 2)
         return float(np.abs(first - second).mean())
 
