@@ -11,7 +11,8 @@ import torch
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.advice import choices
 from mezzotint.engine.model import MODELS, PictureSpec, build
-from mezzotint.models.gan import Block, GANConfig
+from mezzotint.models._modern import Block
+from mezzotint.models.gan import GANConfig
 
 SMALL = {"latent": 8, "width": 4, "discriminator_width": 4, "most": 2}
 
