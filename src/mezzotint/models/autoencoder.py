@@ -81,6 +81,7 @@ class Autoencoder(GaussianLatent):
     decoder: Any
     mean: Tensor
     spread: Tensor
+    inverse: Tensor
 
     def __init__(self, config: AutoencoderConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
@@ -89,8 +90,9 @@ class Autoencoder(GaussianLatent):
         self.latent_size: int = self.encoder.units
         self.bottleneck = BatchNorm2d(self.latent_size, affine=False)
         self.register_buffer("mean", torch.zeros(self.latent_size))
-        together = self.latent_size <= _MOST
-        self.register_buffer("spread", torch.eye(self.latent_size) if together else torch.ones(self.latent_size))
+        for name in ("spread", "inverse"):  # L and L^-1; of many units only the diagonal
+            plain = torch.ones(self.latent_size)
+            self.register_buffer(name, plain.diag() if self.latent_size <= _MOST else plain)
 
     # Training -------------------------------------------------------------------------------------------------------
 
@@ -149,8 +151,10 @@ class Autoencoder(GaussianLatent):
 
     def start(self) -> None:
         """The density is that of codes which are about to move."""
+        plain = torch.ones_like(self.mean)
         self.mean.zero_()
-        self.spread.copy_(torch.eye(self.latent_size) if self.spread.dim() == 2 else torch.ones(self.latent_size))
+        for buffer in (self.spread, self.inverse):
+            buffer.copy_(plain.diag() if buffer.dim() == 2 else plain)
 
     @torch.no_grad()
     def finish(self, held_out: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
@@ -166,11 +170,15 @@ class Autoencoder(GaussianLatent):
             return  # diverged, which saving will say
         self.mean.copy_(codes.mean(0))
         if self.spread.dim() == 1:
-            self.spread.copy_(codes.std(0).clamp(min=1e-3))
-            return
-        covariance = torch.from_numpy(ledoit_wolf(codes.numpy())[0])
-        covariance += 1e-6 * torch.eye(self.latent_size)  # units that never vary
-        self.spread.copy_(torch.linalg.cholesky(covariance))
+            spread = codes.std(0).clamp(min=1e-3)
+            inverse = 1 / spread
+        else:
+            covariance = torch.from_numpy(ledoit_wolf(codes.numpy())[0])
+            covariance += 1e-6 * torch.eye(self.latent_size)  # units that never vary
+            spread = torch.linalg.cholesky(covariance)
+            inverse = torch.linalg.solve_triangular(spread, torch.eye(self.latent_size).double(), upper=False)
+        self.spread.copy_(spread)
+        self.inverse.copy_(inverse)
 
     # What it can do -------------------------------------------------------------------------------------------------
 
@@ -178,9 +186,7 @@ class Autoencoder(GaussianLatent):
     def encode(self, pictures: Tensor) -> Tensor:
         """Latents [N, latent] of pictures [N, C, H, W] in [-1, 1]: where their codes lie in the density."""
         code = self._normed(*self.encoder(self.check_pictures(pictures))) - self.mean
-        if self.spread.dim() == 1:
-            return code / self.spread
-        return torch.linalg.solve_triangular(self.spread, code.t(), upper=False).t()
+        return code * self.inverse if self.inverse.dim() == 1 else code @ self.inverse.t()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

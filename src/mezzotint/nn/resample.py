@@ -71,5 +71,11 @@ class DoublingConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         kernels = torch.einsum("rat,dctu,sbu->drscab", self.bilinear, self.weight, self.bilinear)
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        cells = F.conv2d(F.pad(input, (1, 1, 1, 1), "replicate"), kernels.flatten(0, 2), bias)
+        cells = F.conv2d(_continued(input), kernels.flatten(0, 2), bias)
         return F.pixel_shuffle(cells, 2)
+
+
+def _continued(x: Tensor) -> Tensor:
+    """x [N, C, H, W] with its edges repeated once; torch 2.13 compiles its own operator for that wrongly."""
+    tall = torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
+    return torch.cat((tall[..., :1], tall, tall[..., -1:]), 3)
