@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from mezzotint.core.errors import ConfigError
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import MODELS, PictureSpec, build
 from mezzotint.engine.phase import Turn
@@ -108,3 +109,9 @@ def test_each_picture_has_its_own_score() -> None:
         model: Any = build("wgan_gp", {**SMALL, "network": network}, PictureSpec(1, 8, 8)).train()
         x = torch.rand(6, 1, 8, 8) * 2 - 1
         assert torch.allclose(model.discriminator(x)[:2], model.discriminator(x[:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["residual", "mlp"])
+def test_settings_of_the_convolutional_network_alone_are_refused(network: str) -> None:
+    with pytest.raises(ConfigError, match="network=conv"):
+        build("wgan_gp", {"network": network, "dense": 16}, PictureSpec(1, 8, 8))

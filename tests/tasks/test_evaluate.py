@@ -284,3 +284,10 @@ def test_every_score_names_needs_that_exist() -> None:
         assert set(metric.needs) <= set(NEEDS)
     assert "pixels" in EXTRACTORS
     assert DataConfig().validation > 0
+
+
+def test_a_run_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"There is no .*gone"):
+        evaluate(tmp_path / "gone")
+    with pytest.raises(ConfigError, match="need real ones"):
+        evaluate(np.zeros((4, 8, 8), np.uint8))

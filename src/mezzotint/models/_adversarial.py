@@ -51,15 +51,13 @@ class Adversarial(GaussianLatent):
 
     def __init__(self, config: GameConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
-        if config.conditional and not spec.classes:
-            raise ConfigError("model.conditional needs classes, and these pictures have none; sort them in folders.")
+        self.condition(config.conditional)
         if config.label_smoothing and not GAMES[config.loss].logits:
             raise ConfigError(
                 f'model.label_smoothing is for the loss "non_saturating"; got loss={config.loss}. Set it to 0.'
             )
         if config.pack > 1 and config.conditional:
             raise ConfigError("A conditional discriminator cannot judge packs, since they mix classes: model.pack=1.")
-        self.conditional = config.conditional
         self.judged = replace(spec, channels=spec.channels * config.pack)
         """The shape of what the discriminator sees."""
         # slope and offset of P(real) = sigmoid(slope * score + offset), fitted when training ends

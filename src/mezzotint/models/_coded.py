@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
 from pydantic import model_validator
 from torch import Tensor
 
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import PictureSpec
+from mezzotint.models._latent import GaussianLatent
 from mezzotint.nn.coders import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 
 _SEEN, _VALUES = 10_000, 2**26
@@ -70,3 +72,24 @@ def coders(
 def mean_picture(spec: PictureSpec, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> Tensor:
     """The mean [C, H, W] of as many training pictures as are quickly looked at; see `Model.begin`."""
     return training(min(_SEEN, max(1, _VALUES // spec.values)))[0].mean(0)
+
+
+class Coded(GaussianLatent):
+    """A model that encodes pictures to latents, and whose `generate` is the way back."""
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents [N, latent] of pictures [N, C, H, W] in [-1, 1]."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]; of a distribution of pictures, its mean."""
+        if latents.dim() != 2 or latents.shape[1] != self.latent_size:
+            raise ConfigError(
+                f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
+            )
+        return self.generate(latents)
+
+    def reconstruct(self, pictures: Tensor) -> Tensor:
+        """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""
+        return self.decode(self.encode(pictures))

@@ -20,16 +20,13 @@ def _layers(sizes: list[int]) -> nn.ModuleList:
 
     With biases of zero all kinks would meet in the origin, and a network of few inputs takes long to bend elsewhere.
     """
-    layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+    layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     for layer in layers:
-        assert isinstance(layer, nn.Linear)
         nn.init.kaiming_normal_(layer.weight, _SLOPE)
         nn.init.zeros_(layer.bias)
-    first = layers[0]
-    assert isinstance(first, nn.Linear)
     with torch.no_grad():
-        first.bias.uniform_(-1, 1).mul_(first.weight.norm(dim=1))
-    return layers
+        layers[0].bias.uniform_(-1, 1).mul_(layers[0].weight.norm(dim=1))
+    return nn.ModuleList(layers)
 
 
 class FullyConnectedGenerator(nn.Module):

@@ -27,6 +27,16 @@ class GaussianLatent(Model):
     class_code: str | None = None
     """The code that is the class, in a conditional model whose latents hold it; labels then stand in for it."""
 
+    def condition(self, wanted: bool) -> None:
+        """Set `conditional`.
+
+        Raises:
+            ConfigError: it is wanted, and the pictures have no classes.
+        """
+        if wanted and not self.spec.classes:
+            raise ConfigError("model.conditional needs classes, and these pictures have none; sort them in folders.")
+        self.conditional = wanted
+
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mezzotint.core import rng
 from mezzotint.core.errors import ConfigError
-from mezzotint.models._latent import GaussianLatent
+from mezzotint.models._coded import Coded
 from mezzotint.nn.bounds import gaussian_kl, importance_bound
 from mezzotint.nn.importance import log_marginal
 from mezzotint.nn.likelihoods import LEVELS, bernoulli, binarised, discretised_logistic, gaussian, least_scale
@@ -21,7 +21,7 @@ _ENCODED = 256
 """Pictures that are encoded at once, and latents that are decoded at once where a likelihood is estimated."""
 
 
-class Likelihood(GaussianLatent):
+class Likelihood(Coded):
     """A model whose latent z ~ N(0, I) of `units` numbers has a normal q(z|x), and pictures p(x|z).
 
     A subclass has `posterior` and `output`, and its config `likelihood` and `binarise`. Where it knows `classes`, both

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from mezzotint.core import rng
 from mezzotint.core.config import option
-from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code, whole_latent
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
@@ -61,10 +60,8 @@ class Variational(Likelihood):
 
     def __init__(self, config: VariationalConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
-        if config.conditional and not spec.classes:
-            raise ConfigError("model.conditional needs classes, and these pictures have none; sort them in folders.")
-        self.conditional = config.conditional
-        self.classes = len(spec.classes) if config.conditional else 0
+        self.condition(config.conditional)
+        self.classes = len(spec.classes) if self.conditional else 0
         self.class_code = "class" if self.classes else None
         says = 2 if config.likelihood == "logistic" else 1  # the logistic has a scale of its own for every pixel
         self.encoder, self.decoder = coders(self.name, config, spec, says=says, classes=self.classes)
@@ -180,17 +177,11 @@ class Variational(Likelihood):
         bound = self.log_p(pictures, self.output(mean, classes)) - gaussian_kl(mean, log_variance)
         return torch.cat((mean, classes), 1), bound
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """The mean of p(x|z): pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
-        if latents.dim() != 2 or latents.shape[1] != self.latent_size:
-            raise ConfigError(
-                f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
-            )
-        return self.generate(latents)
-
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As `decode`, but with gradients; labels [N] stand for the class in the latents of a conditional model."""
+        """The mean of p(x|z), with gradients: pictures [N, C, H, W] in [-1, 1] of latents [N, latent].
+
+        Labels [N] stand in for the class in the latents of a conditional model.
+        """
         latents = latents.to(self.device)
         classes = self.one_hot(labels) if labels is not None else None
         if classes is not None:
@@ -199,7 +190,3 @@ class Variational(Likelihood):
         if self.config.likelihood == "bernoulli":
             return torch.sigmoid(output) * 2 - 1
         return output[:, : self.spec.channels].clamp(-1, 1)
-
-    def reconstruct(self, pictures: Tensor) -> Tensor:
-        """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""
-        return self.decode(self.encode(pictures))

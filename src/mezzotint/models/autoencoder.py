@@ -10,11 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mezzotint.core.config import option
-from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
-from mezzotint.models._coded import CoderConfig, coders, mean_picture
-from mezzotint.models._latent import GaussianLatent
+from mezzotint.models._coded import Coded, CoderConfig, coders, mean_picture
 from mezzotint.nn.norm import BatchNorm2d
 
 _FITTED, _CHUNK = 4096, 256
@@ -37,7 +35,7 @@ class AutoencoderConfig(CoderConfig):
 
 
 @register
-class Autoencoder(GaussianLatent):
+class Autoencoder(Coded):
     """An encoder to a code, and a decoder back.
 
         minimise  |x - decode(encode(x + noise))|^2 + sparsity |code|_1 + contraction |d code / d x|^2
@@ -188,22 +186,9 @@ class Autoencoder(GaussianLatent):
         code = self._normed(*self.encoder(self.check_pictures(pictures))) - self.mean
         return code * self.inverse if self.inverse.dim() == 1 else code @ self.inverse.t()
 
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]."""
-        if latents.dim() != 2 or latents.shape[1] != self.latent_size:
-            raise ConfigError(
-                f"This model's latents have the shape [N, {self.latent_size}]; got {list(latents.shape)}."
-            )
-        return self.generate(latents)
-
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As `decode`, but with gradients; labels are not used."""
+        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent], with gradients; labels are not used."""
         latents = latents.to(self.device)
         offset = latents * self.spread if self.spread.dim() == 1 else latents @ self.spread.t()
         output: Tensor = self.decoder(self.mean + offset)
         return torch.sigmoid(output) * 2 - 1 if self.config.loss == "bernoulli" else output.clamp(-1, 1)
-
-    def reconstruct(self, pictures: Tensor) -> Tensor:
-        """The pictures [N, C, H, W] in [-1, 1] as the model sees them."""
-        return self.decode(self.encode(pictures))

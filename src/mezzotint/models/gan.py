@@ -61,8 +61,8 @@ class GAN(Adversarial):
 
     No batch normalisation; residual blocks begin as the identity (Fixup); bilinear resampling; learned maps at the
     smallest size; a class as a vector beside z, and projected in the discriminator (section 4). With `block=grouped,
-    patch=1, blocks=2` the networks are of the paper's kind. Three things differ by default, so that a step costs a CPU
-    about what DCGAN's does (1.08 times, at 32 pixels and batch 64 on one AVX2 core):
+    patch=1, blocks=2` the networks are of the paper's kind. Three things differ by default, so that a CPU gets
+    somewhere:
 
     - The first and last layers halve and double the picture (`patch=2`): no block sees the full size. They are not
       DCGAN's, which leave a chequered pattern here, but 3x3 convolutions that are as cheap (`nn.resample`).
@@ -74,8 +74,8 @@ class GAN(Adversarial):
 
     The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`). On a CPU, which
     has time for hundreds of rounds where the paper has hundreds of thousands, `advise` takes them in every fourth turn
-    only, five times the paper's learning rate, momentum, and batch normalisation in the generator; after the same
-    minute each of these is better (docs/results.md).
+    only, five times the paper's learning rate, momentum, and batch normalisation in the generator. After a minute these
+    were better on digits and photographs; on Stacked MNIST the result drops modes (docs/results.md).
 
     Any size from 8 to 256, square or not, with 1 to 4 channels. `mezzotint train gan` chooses the strength of the
     penalties, the batch and the widths by itself (`advise`).
@@ -95,7 +95,7 @@ class GAN(Adversarial):
     """
 
     name = "gan"
-    summary = "A modern GAN baseline: relativistic, two gradient penalties, residual, no normalisation; settles itself."
+    summary = "A modern GAN baseline: relativistic, two gradient penalties, residual; settles itself."
     paper = Paper(
         "Huang, Gokaslan, Kuleshov, Tompkin", 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline",
         "2501.05441",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
 from torch import nn
 
 from mezzotint.core.config import option
@@ -27,6 +28,12 @@ class WGANGPConfig(ConvolutionalConfig):
     turns: int = option(5, "Turns of the critic for one of the generator, each on fresh pictures.", ge=1, le=100)
     gradient_penalty: float = option(10.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
     discriminator_width: int = option(64, "Channels of the critic's first layer.", ge=4)
+
+    @model_validator(mode="after")
+    def _check_network(self) -> WGANGPConfig:
+        if self.network != "conv" and (self.dense or self.smallest != 4):
+            raise ValueError(f"dense and smallest are of network=conv, and this is {self.network}; leave them out")
+        return self
 
 
 @register

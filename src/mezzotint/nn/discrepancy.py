@@ -44,8 +44,9 @@ def mmd(x: Tensor, y: Tensor, kind: Kernel = "imq") -> Tensor:
         True
     """
     size = x.shape[1]
-    same = torch.stack([_off_diagonal(kernel(_squares(z, z), size, kind)) for z in (x, y)]).sum()
-    return same - 2 * kernel(_squares(x, y), size, kind).mean()
+    with torch.autocast(x.device.type, enabled=False):  # small distances of long vectors need all digits
+        same = torch.stack([_off_diagonal(kernel(_squares(z, z), size, kind)) for z in (x, y)]).sum()
+        return same - 2 * kernel(_squares(x, y), size, kind).mean()
 
 
 def _squares(x: Tensor, y: Tensor) -> Tensor:

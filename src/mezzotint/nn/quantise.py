@@ -23,7 +23,8 @@ def nearest(x: Tensor, vectors: Tensor) -> Tensor:
     """Which of `vectors` [K, D] is nearest to each row of x [N, D]: int64 [N]; of two equally near, the first."""
     squares = vectors.square().sum(1)
     step = max(1, _BLOCK // len(vectors))
-    return torch.cat([(squares - 2 * part @ vectors.t()).argmin(1) for part in x.split(step)])
+    with torch.autocast(x.device.type, enabled=False):  # small differences of long vectors need all digits
+        return torch.cat([(squares - 2 * part.to(vectors) @ vectors.t()).argmin(1) for part in x.split(step)])
 
 
 class Codebook(nn.Module):
@@ -71,9 +72,7 @@ class Codebook(nn.Module):
         counts = torch.zeros_like(self.counts).index_add_(0, indices, torch.ones(len(x), device=x.device))
         sums = torch.zeros_like(self.sums).index_add_(0, indices, x.to(self.sums))
         both = torch.cat((counts[:, None], sums), 1)
-        inputs = together(x)
-        if len(inputs) > len(x):
-            both = summed(both)
+        inputs, both = together(x), summed(both)
         self.counts.lerp_(both[:, 0], 1 - self.decay)
         self.sums.lerp_(both[:, 1:], 1 - self.decay)
         # as if each had seen a little, so that nothing is divided by nothing

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mezzotint.core.errors import ConfigError, suggest
 from mezzotint.core.rng import stream
+from mezzotint.data.named import is_named
 from mezzotint.data.types import PictureSet
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.score import Contract, Score, versions
@@ -137,6 +138,8 @@ def _case(
         real = _sides.real_for_run(what, data, split, most, seed)
         return Case(what.model, None, None, real, extractor, len(real.rows) if n is None else n, seed)
     if data is None:
+        if isinstance(what, str | Path) and not (is_named(str(what)) or Path(what).exists()):
+            raise ConfigError(f"There is no {what}; give the --out of a training, or pictures.")
         raise ConfigError("Generated pictures need real ones to be scored against; name them with --data.")
     made, real = _sides.both_sets(what, data, split, most, seed, size)
     rows = _sides.fake_rows(made, most, seed)
