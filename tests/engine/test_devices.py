@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import Any
 
 import pytest
@@ -107,6 +109,18 @@ def test_compiling_is_chosen_where_it_pays(
     assert settled.compile == choice
     assert f"Compiling: {choice}, " in why
     assert fault is None or fault in why
+
+
+def test_deterministic_is_for_a_gpu_and_ends_with_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a resumed run then ends bit for bit as one without a stop: docs/results.md, on a GPU."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    for place, wish, wanted in (("cuda", True, True), ("cuda", False, False), ("cpu", True, False)):
+        with contextlib.suppress(KeyError), device.deterministic(torch.device(place), wish):
+            assert torch.are_deterministic_algorithms_enabled() is wanted
+            assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is wanted
+            raise KeyError
+        assert not torch.are_deterministic_algorithms_enabled()
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
 def test_a_machine_that_cannot_compile_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,11 @@ class TrainConfig(Config):
     compile: Literal["off", "on", "auto"] = option(
         "off", "Compile the networks; auto does on a GPU, when the run is long enough to repay it."
     )
+    deterministic: bool = option(
+        False,
+        "On a GPU take only algorithms that give the same bits each time, so that resuming is exact there too; slower. "
+        "A CPU always does.",
+    )
     processes: int = option(1, "Processes (or GPUs) that share the batch.", ge=1)
     ema: float = option(0.999, "Decay of the moving average of the weights; 0 turns it off.", ge=0, lt=1)
     ema_every: int = option(8, "Rounds between two updates of the moving average.", ge=1)

@@ -20,7 +20,7 @@ from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.compiling import uncompiled
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.device import autocast, lays_channels_last, seed_torch
+from mezzotint.engine.device import autocast, deterministic, lays_channels_last, seed_torch
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.ema import EMA
 from mezzotint.engine.feed import to_labels, to_tensor
@@ -97,6 +97,7 @@ class Trainer:
         gpus = [self.device] if self.device.type == "cuda" else []
         # The caller's random numbers are kept, since rounds seed torch anew.
         with torch.random.fork_rng(devices=gpus), ExitStack() as closing:
+            closing.enter_context(deterministic(self.device, self.config.deterministic))
             for callback in self.callbacks:
                 callback.on_start(self)
                 closing.callback(callback.on_close, self)

@@ -31,6 +31,7 @@ class ConvolutionalConfig(GameConfig):
     dense: int = option(
         0, "Units of a fully connected layer between vectors and convolutions, in both networks; 0: none.", ge=0
     )
+    slope: float = option(0.2, "What the discriminator's LeakyReLU multiplies negative values by.", ge=0, lt=1)
     condition: Literal["concatenation", "projection"] = option(
         "concatenation",
         "How a conditional discriminator sees the label: as one more channel, or as the projection of its features "
@@ -83,7 +84,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pictures [N, C, H, W] in [-1, 1] (and labels [N]) -> scores [N]; high means real.
 
-    Stride-2 convolutions with LeakyReLU(0.2), batch normalisation on all but the first; no pooling, and no hidden fully
+    Stride-2 convolutions with LeakyReLU, batch normalisation on all but the first; no pooling, and no hidden fully
     connected layer unless `dense` asks for one.
 
     Args:
@@ -98,7 +99,7 @@ class Discriminator(nn.Module):
         classes = len(spec.classes) if config.conditional else 0
         projected = config.condition == "projection"
         # in place, which saves memory, or fit to be differentiated again
-        self.activation = F.leaky_relu_ if normalised else leaky_relu
+        self.activation, self.slope = F.leaky_relu_ if normalised else leaky_relu, config.slope
         self.shape = (spec.height, spec.width)
         self.embed = nn.Embedding(classes, spec.height * spec.width) if classes and not projected else None
         self.project = nn.Embedding(classes, config.dense or widths[-1]) if classes and projected else None
@@ -116,12 +117,12 @@ class Discriminator(nn.Module):
         x = pictures
         if self.embed is not None:
             x = torch.cat((x, self.embed(labels).view(-1, 1, *self.shape)), 1)
-        x = self.activation(self.first(even(x)), 0.2)
+        x = self.activation(self.first(even(x)), self.slope)
         for down, norm in zip(self.downs, self.norms, strict=True):
-            x = self.activation(norm(down(even(x))), 0.2)
+            x = self.activation(norm(down(even(x))), self.slope)
         if self.dense:
             layer, norm = self.dense
-            x = self.activation(norm(layer(x)), 0.2)
+            x = self.activation(norm(layer(x)), self.slope)
         return x
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:

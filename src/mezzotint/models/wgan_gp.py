@@ -31,8 +31,10 @@ class WGANGPConfig(ConvolutionalConfig):
 
     @model_validator(mode="after")
     def _check_network(self) -> WGANGPConfig:
-        if self.network != "conv" and (self.dense or self.smallest != 4):
-            raise ValueError(f"dense and smallest are of network=conv, and this is {self.network}; leave them out")
+        if self.network != "conv" and (self.dense or self.smallest != 4 or self.slope != 0.2):
+            raise ValueError(
+                f"dense, smallest and slope are of network=conv, and this is {self.network}; leave them out"
+            )
         return self
 
 
