@@ -81,3 +81,14 @@ def test_the_calibration_is_platts() -> None:
     assert torch.allclose(got, torch.sigmoid(2 * logits - 2), atol=0.06)
     model.finish(lambda n: (fake[:n] - 5, None))
     assert F.mse_loss(model.discriminate(real), torch.full((512,), 0.5)) == 0, "it has been fooled and says one half"
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_the_slope_is_the_options(slope: float) -> None:
+    """An 8 x 8 picture passes two layers: the second sees what the first leaves of negative values."""
+    model: Any = build("dcgan", {"width": 4, "discriminator_width": 4, "slope": slope}, PictureSpec(1, 8, 8))
+    x = torch.rand(3, 1, 8, 8) * 2 - 1
+    first, last = model.discriminator.first, model.discriminator.last
+    hidden = torch.nn.functional.conv2d(x, first.weight, None, 2, 1)
+    expected = torch.nn.functional.conv2d(torch.where(hidden > 0, hidden, slope * hidden), last.weight)
+    torch.testing.assert_close(model.discriminator(x), expected.flatten(), rtol=1e-5, atol=1e-6)

@@ -60,6 +60,13 @@ class Codebook(nn.Module):
         return self.vectors[indices]
 
     @torch.no_grad()
+    def begin_at(self, vectors: Tensor) -> None:
+        """Take these vectors [K, D], each as if it had stood for one input."""
+        self.vectors.copy_(vectors)
+        self.sums.copy_(vectors)
+        self.counts.fill_(1)
+
+    @torch.no_grad()
     def follow(self, x: Tensor, indices: Tensor, chance: Tensor) -> None:
         """Move to a batch's inputs: those of all processes, where there are several.
 

@@ -93,8 +93,16 @@ def nearest(model: Any, pictures: Tensor, *, steps: int = 200, label: int | None
 
     Adam makes the squared difference smaller, at full, half and quarter size together, from the nearest of 512 random
     latents; a slight pull to the middle, as strong as the model's pictures differ, keeps latents where it was trained.
-    Each picture is on its own.
+    Each picture is on its own. A model whose pictures have no gradient, such as one of discrete codes, is asked for
+    the latents by its encoder.
+
+    Raises:
+        CapabilityError: there is neither gradient nor encoder.
     """
+    if not _smooth(model, label):
+        require(model, "encodes", "project", others=models_that("encodes"))
+        encoded: Tensor = model.encode(pictures)
+        return encoded
     starts = model.latent(_STARTS, seed=rng.derive(seed, "project"))
     with torch.no_grad():
         candidates = torch.cat([_made(model, part, label) for part in starts.split(_CHUNK)])
@@ -111,6 +119,12 @@ def nearest(model: Any, pictures: Tensor, *, steps: int = 200, label: int | None
             optimizer.step()
             falling.step()
     return z.detach()
+
+
+def _smooth(model: Any, label: int | None) -> bool:
+    """Whether pictures move as their latent does, so that there is a way to follow."""
+    with torch.enable_grad():
+        return bool(_made(model, model.latent(1).requires_grad_(), label).requires_grad)
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
