@@ -84,6 +84,7 @@ def chosen(pictures: int, side: int, device: str = "cpu", given: dict[str, Any] 
 def test_it_chooses_by_size_and_device() -> None:
     small, large = chosen(10_000, 32), chosen(10_000, 256)
     assert small["model.r1"] == small["model.r2"] < large["model.r1"]
+    assert chosen(300, 32)["model.r1"] < small["model.r1"]
     assert small["train.batch_size"] > large["train.batch_size"]
     assert "model.width" not in small
     assert chosen(10_000, 32, "cuda")["model.width"] > GANConfig().width

@@ -17,6 +17,8 @@ from mezzotint.models._modern import ModernConfig, ModernDiscriminator, ModernGe
 
 _FEW = 5000
 """Pictures below which a discriminator learns them by heart (Karras et al. 2020, arXiv:2006.06676, figure 1)."""
+_GAMMA, _GAMMA_FEW = 10.0, 0.3
+"""Weight of R1 and R2 at 32 x 32, for thousands of pictures and for few (docs/results.md)."""
 _POINTS = 2e-4
 """Weight of R1 and R2 for points of the plane (docs/results.md, the 25 Gaussians)."""
 _SMALL = 64 * 64
@@ -39,17 +41,19 @@ class GANConfig(ModernConfig):
     hidden: tuple[int, ...] = option((256, 256, 256), "Units of the hidden layers of the mlp.")
 
 
-def gamma(area: int) -> float:
-    """The weight of R1 and R2 for pictures of so many pixels.
+def gamma(area: int, pictures: int) -> float:
+    """The weight of R1 and R2 for pictures of so many pixels, of which there are so many.
 
-    The squared slope grows with the pictures. 0.3 at 32 x 32, and the power 1.5 of the number of pixels: between the
-    paper's values for 32 x 32 (0.05 and 0.5), near those for 64 x 64 (1 and 2) and that for 256 x 256 (150).
+    The squared slope grows with the pictures, and the weight with the power 1.5 of the number of pixels, as the paper's
+    values do from 32 x 32 to 256 x 256. Where there are thousands of pictures the weight is some twenty times the
+    paper's: in hundreds of rounds instead of hundreds of thousands that keeps the game from turning in circles, in
+    which kinds of pictures are lost. For few pictures, which are augmented, it is the paper's.
 
     Example:
-        >>> gamma(32 * 32), gamma(64 * 64), gamma(256 * 256)
-        (0.3, 2.4, 154.0)
+        >>> gamma(32 * 32, 10_000), gamma(64 * 64, 10_000), gamma(64 * 64, 300)
+        (10.0, 80.0, 2.4)
     """
-    return float(f"{0.3 * (area / 1024) ** 1.5:.3g}")
+    return float(f"{(_GAMMA_FEW if pictures < _FEW else _GAMMA) * (area / 1024) ** 1.5:.3g}")
 
 
 @register
@@ -74,8 +78,8 @@ class GAN(Adversarial):
 
     The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`). On a CPU, which
     has time for hundreds of rounds where the paper has hundreds of thousands, `advise` takes them in every fourth turn
-    only, five times the paper's learning rate, momentum, and batch normalisation in the generator. After a minute these
-    were better on digits and photographs; on Stacked MNIST the result drops modes (docs/results.md).
+    only, five times the paper's learning rate, and batch normalisation in the generator. After a minute or two these
+    were better on digits and photographs (docs/results.md). Momentum is worse, as the paper has it.
 
     Any size from 8 to 256, square or not, with 1 to 4 channels. `mezzotint train gan` chooses the strength of the
     penalties, the batch and the widths by itself (`advise`).
@@ -127,7 +131,8 @@ class GAN(Adversarial):
         """What it chooses; see `mezzotint.engine.advice`."""
         size, cpu = f"{spec.height} x {spec.width}", device.type == "cpu"
         area = spec.height * spec.width
-        strength, why = gamma(area), f"the slope is penalised by the size of the pictures, {size}"
+        strength, why = gamma(area, pictures), f"the slope is penalised by the size of the pictures, {size}"
+        why += ", and little, since they are few" if pictures < _FEW else ", and strongly, so that no kind is lost"
         if spec.points is not None:
             strength, why = _POINTS, "weak enough for sharp points, and strong enough to lose none"
         chosen = [Choice("model", name, strength, why) for name in ("r1", "r2")]
@@ -143,10 +148,7 @@ class GAN(Adversarial):
             return (*chosen, Choice("model", "network", "mlp", "points of the plane are no pictures"))
         chosen.append(Choice("train", "batch_size", batch, f"for pictures of {size} on {device.type}"))
         if cpu:
-            chosen += [
-                Choice("model", "beta1", 0.5, "with momentum few rounds lead further"),
-                Choice("model", "norm", "batch", "the generator learns faster with it in few rounds"),
-            ]
+            chosen.append(Choice("model", "norm", "batch", "the generator learns faster with it in few rounds"))
         else:
             chosen += [
                 Choice("model", "width", 64, f"{device.type} has room for wider networks than a CPU"),
