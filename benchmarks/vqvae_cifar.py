@@ -6,8 +6,8 @@
 
 Trained by `mezzotint train` itself on the 10,000 JPEGs of the training set; all numbers are of the 2,000 of the test
 set. Use: the share of all codes that any of their places has, and the perplexity, which is the number of codes that
-would be as evenly used. Bits: of the codes as they are, and in the prior's coding. PSNR: the mean over pictures. The run leaves
-`beside.png`: pictures, and what comes back.
+would be as evenly used. Bits: of the codes as they are, and in the prior's coding. PSNR: the mean over pictures. The
+run leaves `beside.png`: pictures, and what comes back.
 """
 
 from __future__ import annotations
