@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mezzotint.metrics.extractor import EXTRACTORS, Extractor, Output
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.score import ScoreError
 from mezzotint.tasks import _features, _sides
+from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks.evaluate import METRICS, evaluate
 from mezzotint.tasks.evaluation import Evaluation, load_scores
 
@@ -115,6 +117,43 @@ def test_the_likelihood_by_importance_sampling(run: Any, gan: Any) -> None:
         CapabilityError, match=r"a model that marginalises, and dcgan does not \(these do: beta_vae, infovae, vae\)"
     ):
         evaluate(gan, metrics="nll", extractor=Counting())
+
+
+def test_disentanglement_is_of_the_codes_and_the_known_factors(run: Any, gan: Any, tmp_path: Path) -> None:
+    settings = {"model": {"width": 4, "latent": 3}, "data": {"validation": 0.02}}
+    shapes = mz.train("vae", "shapes", steps=2, out=tmp_path / "vae", settings=settings, quiet=True)
+    shapes.model.encode = lambda pictures: pictures.mean((2, 3))  # the mean colour: of the ground, mostly
+    assert "disentanglement" not in {each.contract.metric for each in evaluate(shapes, metrics="psnr")}
+    found = {each.name: each for each in evaluate(shapes, metrics="disentanglement", extractor=Counting())}
+    assert set(found) == {
+        "mutual information gap",
+        "separated attribute predictability",
+        "FactorVAE score",
+        "DCI disentanglement",
+        "DCI completeness",
+        "DCI informativeness",
+    }
+    gap = found["mutual information gap"]
+    assert gap.contract.metric.endswith("of shape, colour, size, x, y, rotation, background")
+    assert (gap.contract.n_real, gap.contract.split, gap.contract.extractor) == (400, "validation", "none")
+    assert set(gap.details) == {"shape", "colour", "size", "x", "y", "rotation", "background"}
+    assert max(gap.details, key=lambda name: gap.details[name]) != "rotation"
+    with pytest.raises(DataError, match=r"\"disentanglement\" cannot be had: it needs pictures of which two factors"):
+        evaluate(run, metrics="disentanglement", extractor=Counting())
+    with pytest.raises(CapabilityError, match="a model that encodes, and dcgan does not"):
+        evaluate(gan, metrics="disentanglement", extractor=Counting())
+
+
+def test_factors_are_columns_of_few_values_and_the_class() -> None:
+    pictures = open_pictures(np.zeros((6, 8, 8), np.uint8))
+    columns = {"mood": np.array(["a", "b", "a", "c", "b", "a"]), "age": np.array([3.0, 1.0, 2.0, 3.0, 1.0, 2.0])}
+    columns |= {"glad": np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0]), "same": np.ones(6)}
+    known = replace(pictures, attributes=columns, labels=np.array([0, 0, 1, 1, 0, 1]), classes=("x", "y"))
+    found = known_factors(known, np.arange(6))
+    assert found is not None
+    assert (found.names, found.ordered) == (("mood", "age", "glad", "class"), (False, True, False, False))
+    assert found.values[:, 1].tolist() == [2, 0, 1, 2, 0, 1]
+    assert known_factors(pictures, np.arange(6)) is None
 
 
 def test_the_same_twice_and_other_seeds_another(run: Any) -> None:

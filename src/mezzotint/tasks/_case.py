@@ -14,6 +14,7 @@ from mezzotint.data.types import PictureSet
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.ssim import SMALLEST
+from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks._labels import is_conditional
 from mezzotint.tasks._metrics import METRICS
 from mezzotint.tasks._sides import RealSide
@@ -71,6 +72,8 @@ class Case:
 NEEDS: dict[str, Callable[[Case], str | None]] = {
     "fakes": lambda c: None if c.made is not None or "samples" in c.can else _lacks(c, "samples"),
     "reconstructs": lambda c: None if "reconstructs" in c.can else _lacks(c, "reconstructs"),
+    "encodes": lambda c: None if "encodes" in c.can else _lacks(c, "encodes"),
+    "factors": lambda c: _no_factors(c),
     "scores": lambda c: None if "scores" in c.can else _lacks(c, "scores"),
     "marginalises": lambda c: None if "marginalises" in c.can else _lacks(c, "marginalises"),
     "logits": lambda c: None if _probe(c).logits is not None else f"the extractor {c.extractor.name} names no classes",
@@ -103,10 +106,17 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
     if asked is None:
         return [name for name in usual if name not in skipped], skipped
     for name, why in skipped.items():
-        lacking = {"fakes", "reconstructs", "scores", "marginalises"} & set(METRICS[name].needs)
+        lacking = {"fakes", "reconstructs", "encodes", "scores", "marginalises"} & set(METRICS[name].needs)
         error = CapabilityError if lacking and "does not" in why else DataError
         raise error(f'"{name}" cannot be had: {why}.')
     return asked, {}
+
+
+def _no_factors(case: Case) -> str | None:
+    found = known_factors(case.real.pictures, case.real.rows)
+    if found is None or len(found.names) < 2:
+        return "it needs pictures of which two factors are known: shapes, or columns of few values in a metadata file"
+    return None
 
 
 def _no_points(case: Case) -> str | None:

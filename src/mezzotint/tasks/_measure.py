@@ -18,7 +18,7 @@ from mezzotint.metrics.perceptual import perceptual_distance
 from mezzotint.metrics.pixel import psnr
 from mezzotint.metrics.ssim import ms_ssim, pair_up, ssim
 from mezzotint.tasks._features import to_bytes
-from mezzotint.tasks._metrics import PAIRED, SAMPLES
+from mezzotint.tasks._metrics import CODED, PAIRED, SAMPLES
 from mezzotint.tasks._sides import RealSide
 from mezzotint.tasks.reconstruct import fit_channels
 
@@ -80,6 +80,23 @@ def reconstructed(
             found[name].append(values)
         moved(len(original))
     return {name: torch.cat(values).numpy() for name, values in found.items()}
+
+
+@torch.no_grad()
+def encoded(model: Any, real: RealSide, rows: NDArray[np.int64], moved: Callable[[int], None]) -> NDArray[np.float32]:
+    """The model's latents [N, latent] of some of the real pictures."""
+    found = []
+    for seen, original in _batches(model, real, rows):
+        found.append(model.encode(seen).float().cpu().numpy())
+        moved(len(original))
+    return np.concatenate(found)
+
+
+def coded_rows(real: RealSide, seed: int) -> NDArray[np.int64]:
+    """The pictures whose codes are scored."""
+    if len(real.rows) <= CODED:
+        return real.rows
+    return np.sort(stream(seed, "evaluate", "coded").permutation(real.rows)[:CODED])
 
 
 def _bound(model: Any, pictures: Tensor, seed: int) -> Tensor:

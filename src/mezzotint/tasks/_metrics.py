@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mezzotint.core.rng import stream
 from mezzotint.data.types import Points
 from mezzotint.metrics.accuracy import classification_accuracy
+from mezzotint.metrics.disentangle import Factors, dci, factor_vae_score, mig, sap
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.inception import inception_score
@@ -28,6 +29,8 @@ PAIRED = 2000
 """Pictures that scores of pairs (PSNR, SSIM, diversity) and the likelihood are measured on, at most."""
 SAMPLES = 5000
 """Importance samples of each picture (as in Burda et al. 2016)."""
+CODED = 10_000
+"""Pictures whose codes are scored against their factors, at most."""
 _NEIGHBOURS = 10_000
 _K = 5
 
@@ -44,6 +47,7 @@ class Gathered:
         seed: of every choice.
         n_real, n_fake: how many pictures there were.
         points: the true modes, where the real pictures are points of the plane.
+        codes, factors: of the same real pictures, where a score needs them.
     """
 
     extractor: Extractor
@@ -56,6 +60,8 @@ class Gathered:
     n_real: int
     n_fake: int
     points: Points | None = None
+    codes: NDArray[np.float32] | None = None
+    factors: Factors | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,23 @@ def _modes(g: Gathered) -> list[Found]:
     return [Found(title, metric, way, each, 0, len(made), unit, False) for title, metric, way, each, unit in rows]
 
 
+def _disentanglement(g: Gathered) -> list[Found]:
+    assert g.codes is not None
+    assert g.factors is not None
+    known = g.codes, g.factors, g.seed
+    rows = {
+        "mutual information gap": ("mig, histogram of 20 bins", mig(*known)),
+        "separated attribute predictability": ("sap", sap(*known)),
+        "FactorVAE score": ("factor vae, groups of 64", factor_vae_score(*known)),
+    }
+    rows |= {f"DCI {name}": (f"dci {name}, random forests", each) for name, each in dci(*known).items()}
+    n, names = len(g.codes), ", ".join(g.factors.names)
+    return [
+        Found(title, f"{metric}, of {names}", "higher", each, n, 0, of_features=False)
+        for title, (metric, each) in rows.items()
+    ]
+
+
 METRICS: dict[str, Metric] = {
     "frechet": Metric(("fakes",), _frechet, "Fréchet distance of features; FID with the standard Inception"),
     "kid": Metric(("fakes",), _kid, "kernel distance of features, unbiased"),
@@ -235,6 +258,9 @@ METRICS: dict[str, Metric] = {
     "ms-ssim": _paired("ms-ssim", "MS-SSIM of reconstructions", "higher"),
     "perceptual": _paired("perceptual", "perceptual distance of reconstructions", "lower", of_features=True),
     "modes": Metric(("points",), _modes, "known modes found, and good samples, of points of the plane"),
+    "disentanglement": Metric(
+        ("encodes", "factors"), _disentanglement, "does each unit of the code tell one known factor?", dear=True
+    ),
     "likelihood": Metric(("scores",), _likelihood, "log-likelihood by the model, or its lower bound"),
     "nll": Metric(("marginalises",), _nll, "negative log-likelihood by importance sampling", dear=True),
 }

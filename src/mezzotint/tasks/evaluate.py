@@ -18,6 +18,7 @@ from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.score import Contract, Score, versions
 from mezzotint.tasks import _features, _measure, _sides
 from mezzotint.tasks._case import Case, allowed
+from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks._metrics import METRICS, Found, Gathered
 from mezzotint.tasks.evaluation import Evaluation, compare_scores, load_scores
 from mezzotint.tasks.extractors import open_extractor
@@ -155,6 +156,7 @@ class _Counter:
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
         self.total += case.n_fake * ("points" in needs)
         self.total += paired * (("reconstructs" in needs) + len(needs & set(_measure.LIKELIHOODS)))
+        self.total += len(_measure.coded_rows(case.real, case.seed)) * ("factors" in needs)
         if "training pictures" in needs:
             self.total += len(_training(case))
         self.done, self._progress = 0, progress
@@ -188,9 +190,17 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
         measured |= _measure.reconstructed(case.model, case.real, rows, wanted, case.extractor, done)
     for need in needs & set(_measure.LIKELIHOODS):
         measured |= _measure.log_likelihoods(case.model, case.real, rows, need, case.seed, done)
+    codes = factors = None
+    if "factors" in needs:
+        coded = _measure.coded_rows(case.real, case.seed)
+        codes, factors = _measure.encoded(case.model, case.real, coded, done), known_factors(case.real.pictures, coded)
     n_real = len(case.real.rows)
     points = case.real.pictures.points
-    return Gathered(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, points)
+    return Gathered(
+        *(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, points),
+        codes=codes,
+        factors=factors,
+    )
 
 
 def _real_features(case: Case, rows: NDArray[np.int64], done: _Counter, cache: Path | None) -> _features.Features:
