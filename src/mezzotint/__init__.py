@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mezzotint.core.errors import MezzotintError as MezzotintError
     from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.edit import edit as edit
     from mezzotint.tasks.encode import encode as encode
     from mezzotint.tasks.evaluate import evaluate as evaluate
     from mezzotint.tasks.evaluation import compare_scores as compare_scores
@@ -36,6 +37,7 @@ _LAZY = {
     "MezzotintError": "mezzotint.core.errors",
     "Run": "mezzotint.tasks.run",
     "compare_scores": "mezzotint.tasks.evaluation",
+    "edit": "mezzotint.tasks.edit",
     "encode": "mezzotint.tasks.encode",
     "evaluate": "mezzotint.tasks.evaluate",
     "from_pretrained": "mezzotint.tasks.hub",

@@ -179,6 +179,31 @@ def test_reconstruct(trained, photos, tmp_path):
     assert "PSNR" in good("reconstruct", str(trained), str(photos), "-o", str(tmp_path / "s")).stdout
 
 
+@pytest.mark.parametrize("pairs", [("7", "1.5", "3", "-2"), ("7=1.5", "3=-2")])
+def test_edit_takes_attributes_with_amounts(trained, tmp_path, pairs):
+    step = 2 if len(pairs) == 4 else 1
+    adds = [part for k in range(0, len(pairs), step) for part in ("--add", *pairs[k : k + step])]
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "one.png")
+    made = good("edit", str(trained), str(tmp_path / "one.png"), "-o", str(tmp_path / "out"), *adds, "--json")
+    assert json.loads(made.stdout)["add"] == {"7": 1.5, "3": -2.0}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["grid.png", "one.png", "scores.json"]
+
+
+@pytest.mark.parametrize(
+    ("adds", "said"),
+    [
+        (("--add", "7"), '"7" has no amount that is a number'),
+        (("--add", "ten", "1"), 'no attribute "ten"'),
+        (("--add", "7", "much"), '"7=much" has no amount that is a number'),
+    ],
+)
+def test_edit_says_what_is_wrong(trained, tmp_path, adds, said):
+    result = run("edit", str(trained), "digits", "-o", str(tmp_path / "out"), *adds)
+    assert result.exit_code != 0
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_export_for_the_hub(trained, tmp_path):
     document = json.loads(good("export", str(trained), "--hub", str(tmp_path / "hub"), "--json").stdout)
     assert document["hub"] == str(tmp_path / "hub")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.app.cli import codes, data, evaluate, info, latents, report, train, use
+from mezzotint.app.cli import codes, data, edit, evaluate, info, latents, report, train, use
 from mezzotint.app.cli._answer import EXIT_CODES, Group, listen
 from mezzotint.app.cli._common import examples
 
@@ -50,6 +50,7 @@ def _root(
 train.add_to(app)
 use.add_to(app)
 latents.add_to(app)
+edit.add_to(app)
 codes.add_to(app)
 evaluate.add_to(app)
 report.add_to(app)
