@@ -182,7 +182,8 @@ def _paired(name: str, title: str, better: Better, unit: str = "", of_features: 
     def compute(g: Gathered) -> list[Found]:
         values = g.measured[name]
         endless = int(np.isinf(values).sum())
-        found = mean_estimate(values[np.isfinite(values)], "pictures")
+        finite = values[np.isfinite(values)]
+        found = mean_estimate(finite, "pictures") if len(finite) else Estimate(float("inf"))
         if endless:
             said = f"{endless:,} pictures are given back exactly, without end in decibels, and are not in the mean."
             found = replace(found, warnings=(*found.warnings, said))

@@ -18,6 +18,7 @@ from mezzotint.data.points import from_levels
 from mezzotint.data.types import SPLITS, DataConfig, PictureSet
 from mezzotint.tasks._features import BATCH, to_bytes
 from mezzotint.tasks._labels import is_conditional
+from mezzotint.tasks._sources import open_source
 from mezzotint.tasks.reconstruct import fit_channels, settings_for
 from mezzotint.tasks.sample import draw
 
@@ -141,7 +142,7 @@ def _own(run: Any, source: Any) -> PictureSet | None:
     if isinstance(source, PictureSet) and source.fingerprint == fingerprint:
         return source
     try:
-        opened = open_pictures(source, run.recipe.data)
+        opened = open_source(source, run.recipe.data)
     except MezzotintError:
         if source == run.recipe.summary.source:
             raise

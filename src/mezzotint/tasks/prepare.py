@@ -11,7 +11,6 @@ import torch
 
 from mezzotint.core.config import Config, merge
 from mezzotint.core.errors import ConfigError, suggest
-from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.advice import choices
 from mezzotint.engine.balancing import wanted
@@ -24,6 +23,7 @@ from mezzotint.engine.plan import settle as measure
 from mezzotint.engine.recipe import DataSummary, Recipe
 from mezzotint.engine.validation import settle_best
 from mezzotint.tasks._settings import read_settings
+from mezzotint.tasks._sources import open_source
 
 SECTIONS: dict[str, type] = {"data": DataConfig, "train": TrainConfig}
 Tell = Callable[[str], None]
@@ -62,7 +62,7 @@ def prepare(
 
     Args:
         model: a registered name.
-        source: a folder, file or named set; or an array [N, H, W, C] uint8.
+        source: a folder, file or named set; an array [N, H, W, C] uint8; or a run, whose codes are then trained on.
         config: a .json or .toml file with sections model, data and train; or a run (its folder or its config.json),
             whose settings are taken again.
         settings: the same sections; they win over the file.
@@ -85,7 +85,7 @@ def prepare(
     device = choose_device(train.device)
     check_processes(train.processes, device)
     keep_freed_memory()
-    pictures = open_pictures(source, data, progress=progress, notify=tell)
+    pictures = open_source(source, data, progress=progress, notify=tell)
     spec = PictureSpec.of(pictures)
     chosen = choices(cls, sections, len(pictures.splits["train"]), spec, device, auto)
     if chosen:

@@ -76,18 +76,25 @@ def _waited(state: Mapping[str, Any]) -> int:
         return 0
 
 
-def load(path: str | Path, which: Which = "latest", device: str = "auto") -> Run:
+def load(path: str | Path, which: Which = "latest", device: str = "auto", sampler: str | Path | None = None) -> Run:
     """Open a run folder. Nothing in it can execute code.
 
     Args:
         path: the folder a training was told to write to.
         which: the latest checkpoint, the one with the best validation, or that of a step.
         device: where the model is put.
+        sampler: a run that was trained on the codes of this one, which then draws the latents.
 
     Raises:
         CheckpointError: it is not a run folder, holds no whole checkpoint, or not the one asked for.
+        ConfigError: the sampler was trained on something else.
     """
     folder, recipe = RunFolder.open(Path(path))
     if not folder.store.remains():
         raise CheckpointError(f"{path} holds no checkpoint yet; train it with mezzotint train --resume {path}.")
-    return Run(folder.path, recipe, folder.store.load(which), choose_device(device))
+    run = Run(folder.path, recipe, folder.store.load(which), choose_device(device))
+    if sampler is not None:
+        from mezzotint.tasks._sources import use_sampler
+
+        use_sampler(run, load(sampler, device=device))
+    return run

@@ -11,7 +11,6 @@ from typing import Any
 
 from mezzotint.core.config import merge
 from mezzotint.core.errors import CheckpointError, DataError, Interrupted, MezzotintError, TrainingError
-from mezzotint.data.open import open_pictures
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.balancing import Balancing, wanted
 from mezzotint.engine.callback import Callback
@@ -28,6 +27,7 @@ from mezzotint.engine.recipe import Recipe
 from mezzotint.engine.validation import QuickScore, Validation, settle_best
 from mezzotint.tasks._advice import on_validation
 from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._sources import open_source
 from mezzotint.tasks.card import write_card
 from mezzotint.tasks.prepare import Prepared, Tell, prepare, settle
 from mezzotint.tasks.report import write_report
@@ -151,7 +151,7 @@ def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool, t
     place = recipe.summary.source if source is None else source
     with counting("Reading pictures", quiet) as progress:
         try:
-            pictures = open_pictures(place, recipe.data, progress=progress, notify=tell)
+            pictures = open_source(place, recipe.data, progress=progress, notify=tell)
         except DataError as error:
             if source is not None or Path(place).exists():
                 raise
@@ -221,7 +221,7 @@ def _work(
     """What every process does. In several, each opens the pictures (from the cache) and builds the model itself."""
     if isinstance(given, Recipe):
         keep_freed_memory()
-        pictures = open_pictures(source, given.data)
+        pictures = open_source(source, given.data)
         given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)
     interrupts = Interrupts(quiet or parallel.rank > 0)

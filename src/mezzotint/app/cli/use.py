@@ -44,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
             "mezzotint sample runs/a --interpolate -o way.png",
             "mezzotint sample runs/a --walk walk.gif",
             "mezzotint sample runs/a --code c0=3 --code c1=-1.5 -o threes.png",
+            "mezzotint sample runs/vae --sampler runs/maf -n 64 -o grid.png",
             "mezzotint sample runs/a --label cat,dog --truncation 0.7 --checkpoint best -o pets.png",
         ),
     )(sample)
@@ -90,6 +91,10 @@ def sample(
         list[str] | None,
         typer.Option("--code", metavar="NAME=NUMBER", help="Give all pictures this code, such as c0=3; repeatable."),
     ] = None,
+    sampler: Annotated[
+        Path | None,
+        typer.Option("--sampler", metavar="RUN", help="A run trained on the codes of this one, which draws them."),
+    ] = None,
     checkpoint: CheckpointOption = "latest",
     device: DeviceOption = "auto",
     json: JsonFlag = False,
@@ -109,7 +114,7 @@ def sample(
         raise ConfigError("--seconds is the length of a film; name the film with --walk walk.gif, or leave it out.")
     voice = Voice(json, quiet)
     with voice.working():
-        opened = open_run(voice, run, checkpoint, device)
+        opened = open_run(voice, run, checkpoint, device, sampler)
         from mezzotint.tasks import sample as task
         from mezzotint.tasks._codes import parse_codes
 
@@ -147,12 +152,12 @@ def _interpolate(run: Run, n: int, seed: int, out: Path, columns: int | None, sa
     return out
 
 
-def open_run(voice: Voice, path: Path, checkpoint: str, device: str) -> Run:
+def open_run(voice: Voice, path: Path, checkpoint: str, device: str, sampler: Path | None = None) -> Run:
     """The run, with what is to be said about it said."""
     from mezzotint.tasks.run import load
 
     which = int(checkpoint) if checkpoint.isascii() and checkpoint.isdecimal() else checkpoint
-    run = load(path, which, device)  # type: ignore[arg-type]  # other words are refused there
+    run = load(path, which, device, sampler)  # type: ignore[arg-type]  # other words are refused there
     for warning in run.warnings:
         voice.tell(warning)
     return run

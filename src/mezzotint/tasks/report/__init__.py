@@ -11,11 +11,11 @@ from typing import Any
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, MezzotintError
-from mezzotint.data.open import open_pictures
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.folder import RunFolder
 from mezzotint.metrics.score import ScoreError
 from mezzotint.tasks._advice import on_validation
+from mezzotint.tasks._sources import open_source
 from mezzotint.tasks.card import card, held_out_scores
 from mezzotint.tasks.evaluation import Evaluation, load_scores
 from mezzotint.tasks.report import _sections
@@ -143,7 +143,7 @@ def _pictures(run: Run, data: Any, tell: Callable[[str], None] | None) -> tuple[
     """The set a run was trained on, or why it cannot be had."""
     source = run.recipe.summary.source
     try:
-        opened = open_pictures(source if data is None else data, run.recipe.data, notify=tell)
+        opened = open_source(source if data is None else data, run.recipe.data, notify=tell)
     except MezzotintError as error:
         if data is not None:
             raise
