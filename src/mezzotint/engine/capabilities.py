@@ -119,6 +119,19 @@ class Marginalises(Protocol):
         ...
 
 
+@runtime_checkable
+class Quantises(Protocol):
+    """Turns pictures into whole numbers and back."""
+
+    def indices(self, pictures: Tensor) -> Tensor:
+        """Codes int64 [N, h, w, books] of the pictures."""
+        ...
+
+    def from_indices(self, indices: Tensor) -> Tensor:
+        """The pictures of codes; of a picture's own codes, its reconstruction."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     protocol.__name__.lower(): protocol
     for protocol in (
@@ -131,6 +144,7 @@ CAPABILITIES: dict[str, type] = {
         Scores,
         Marginalises,
         Codes,
+        Quantises,
     )
 }
 

@@ -99,6 +99,8 @@ class Model(nn.Module):
     """Settings that make the model small enough for tests."""
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """Further settings, each of which takes other paths through the model; the contract is checked with each."""
+    unexported: ClassVar[Mapping[str, str]] = {}
+    """Functions that it has and an exported graph cannot hold -> why, in a clause."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

@@ -78,6 +78,7 @@ class MAF(Coded):
     Config = MAFConfig
     tiny = {"layers": 2, "hidden": (16,)}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"conditional": True, "layers": 3},)
+    unexported = dict.fromkeys(("generate", "decode"), "its values follow each other one by one")
     averaged = ("flow",)
     config: MAFConfig
     mean: Tensor

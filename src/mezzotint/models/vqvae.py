@@ -102,6 +102,7 @@ class VQVAE(Coded):
         {"books": 2, "conditional": True},
         {"levels": (3, 4), "cell": 4, "loss": "absolute"},
     )
+    unexported = dict.fromkeys(("generate", "encode", "decode"), "its codes follow each other one by one")
     averaged = ("encoder", "quantiser", "decoder", "prior")
     config: VQVAEConfig
 

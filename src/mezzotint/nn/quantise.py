@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mezzotint.nn._eager import plain_eager
 from mezzotint.nn.processes import summed, together
 
 _BLOCK = 1 << 22
@@ -22,9 +23,9 @@ def straight_through(x: Tensor, quantised: Tensor) -> Tensor:
 def nearest(x: Tensor, vectors: Tensor) -> Tensor:
     """Which of `vectors` [K, D] is nearest to each row of x [N, D]: int64 [N]; of two equally near, the first."""
     squares = vectors.square().sum(1)
-    step = max(1, _BLOCK // len(vectors))
+    parts = x.split(max(1, _BLOCK // len(vectors))) if plain_eager() else (x,)  # a graph has no pieces
     with torch.autocast(x.device.type, enabled=False):  # small differences of long vectors need all digits
-        return torch.cat([(squares - 2 * part.to(vectors) @ vectors.t()).argmin(1) for part in x.split(step)])
+        return torch.cat([(squares - 2 * part.to(vectors) @ vectors.t()).argmin(1) for part in parts])
 
 
 class Codebook(nn.Module):

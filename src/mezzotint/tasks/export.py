@@ -24,10 +24,18 @@ from mezzotint.engine.recipe import versions
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.sample import model_of, models_that
 
-FUNCTIONS = {"generate": "samples", "encode": "encodes", "decode": "decodes", "discriminate": "discriminates"}
+FUNCTIONS = {
+    "generate": "samples",
+    "encode": "encodes",
+    "decode": "decodes",
+    "discriminate": "discriminates",
+    "indices": "quantises",
+    "from_indices": "quantises",
+}
 """What can be exported, and the capability that it takes."""
 
 TOLERANCE = 1e-4
+"""Largest difference from PyTorch; where a value is above 1, as a share of the largest."""
 _BATCHES = (1, 3, 17)
 _LARGEST = 2**31 - 2**24  # a file of the format ends at 2 GiB; the graph itself needs a little
 
@@ -61,12 +69,19 @@ class _Function:
         for name in self.inputs:
             if name == "labels":
                 made.append(torch.arange(n) % len(model.spec.classes))
+            elif name == "indices":
+                with torch.no_grad():
+                    made.append(model.indices(self._pictures(n)))
             elif name == "latents":
                 made.append(torch.from_numpy(rng.normal((n, _latent_size(model)), 0, "export", "latents")))
             else:
-                uniform = rng.stream(0, "export", "pictures").random((n, *model.spec.shape), np.float32)
-                made.append(torch.from_numpy(uniform * 2 - 1))
+                made.append(self._pictures(n))
         return tuple(made)
+
+    def _pictures(self, n: int) -> Tensor:
+        model: Any = self.call.model
+        uniform = rng.stream(0, "export", "pictures").random((n, *model.spec.shape), np.float32)
+        return torch.from_numpy(uniform * 2 - 1)
 
 
 def _latent_size(model: Any) -> int:
@@ -94,7 +109,8 @@ def export_onnx(
         out: a .onnx file, when one function is exported, or else a folder, in which files are called by function.
             Files that are there are replaced.
         batch: pictures at a time; dynamic takes any number.
-        what: one or several of generate, encode, decode, discriminate; all that the model can do when left out.
+        what: one or several of generate, encode, decode, discriminate, indices, from_indices; all that the model can
+            do when left out.
 
     Returns:
         function -> what its JSON file says, and "file".
@@ -139,7 +155,7 @@ def export_onnx(
 def _chosen(model: Any, what: str | Sequence[str] | None) -> list[str]:
     can = capabilities(model)
     if what is None:
-        names = [name for name, capability in FUNCTIONS.items() if capability in can]
+        names = [name for name, needed in FUNCTIONS.items() if needed in can and name not in model.unexported]
         if not names:
             able = sorted({m for capability in FUNCTIONS.values() for m in models_that(capability)})
             raise CapabilityError(f"{model.name} has nothing to export; these have: {', '.join(able)}.")
@@ -151,16 +167,22 @@ def _chosen(model: Any, what: str | Sequence[str] | None) -> list[str]:
         if FUNCTIONS[name] not in can:
             able = models_that(FUNCTIONS[name])
             raise CapabilityError(f"{model.name} does not {name}; these do: {', '.join(able) or 'none yet'}.")
+        if name in model.unexported:
+            others = [other for other in _chosen(model, None) if other != name]
+            raise CapabilityError(
+                f'"{name}" of {model.name} cannot be exported, since {model.unexported[name]}; these can: '
+                f"{', '.join(others)}."
+            )
     if not names:
         raise ConfigError(f"Say what to export: {', '.join(FUNCTIONS)}.")
     return names
 
 
 def _function(model: Any, name: str) -> _Function:
-    inputs = ["latents" if name in ("generate", "decode") else "pictures"]
+    inputs = [{"generate": "latents", "decode": "latents", "from_indices": "indices"}.get(name, "pictures")]
     if name in ("generate", "discriminate") and getattr(model, "conditional", False):
         inputs.append("labels")
-    output = {"encode": "latents", "discriminate": "probabilities"}.get(name, "pictures")
+    output = {"encode": "latents", "discriminate": "probabilities", "indices": "indices"}.get(name, "pictures")
     return _Function(name, _Call(model, name).eval(), tuple(inputs), output)
 
 
@@ -244,7 +266,8 @@ def _compare(function: _Function, draft: Path, batches: Sequence[int]) -> dict[s
         with torch.no_grad():
             wanted = function.call(*inputs).numpy()
         (got,) = session.run(None, {k: v.numpy() for k, v in zip(function.inputs, inputs, strict=True)})
-        error = float(np.abs(got - wanted).max()) if got.shape == wanted.shape else float("inf")
+        alike = got.shape == wanted.shape
+        error = float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max())) if alike else float("inf")
         if not error <= TOLERANCE:  # also when it is no number
             raise TrainingError(
                 f'Exporting "{function.name}" failed its check: with a batch of {n} ONNX Runtime differs from PyTorch '

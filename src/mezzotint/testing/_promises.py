@@ -95,6 +95,15 @@ def _marginalises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     assert said, f"{what} accepts no samples"
 
 
+def _quantises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    indices = model.indices(pictures)
+    assert indices.dtype == torch.int64, f"{model.name}.indices gives {indices.dtype}"
+    assert len(indices) == len(pictures), f"{model.name}.indices has shape {tuple(indices.shape)}"
+    again = model.from_indices(indices)
+    _in_range(again, len(pictures), model, "from_indices")
+    assert torch.equal(again, model.reconstruct(pictures)), f"{model.name}: codes lead to other reconstructions"
+
+
 PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "samples": _samples,
     "encodes": _encodes,
@@ -104,4 +113,5 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "criticises": _criticises,
     "scores": _scores,
     "marginalises": _marginalises,
+    "quantises": _quantises,
 }

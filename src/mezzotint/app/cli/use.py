@@ -216,7 +216,8 @@ def export(
     what: Annotated[
         str | None,
         typer.Option(
-            "--what", help="With --onnx: generate, encode, decode, discriminate. By default a file takes generate."
+            "--what",
+            help="With --onnx: generate, encode, decode, discriminate, indices, from_indices. A file takes generate.",
         ),
     ] = None,
     hub: Annotated[
