@@ -49,6 +49,9 @@ def test_a_sampler_draws_latents_for_the_run_it_was_trained_on(base: Any, tmp_pa
     torch.testing.assert_close(sampled.model.latent(6, seed=3), expected)
     torch.testing.assert_close(sampled.model.sample(6, seed=3), base.model.generate(expected))
     assert not np.array_equal(next(draw(sampled.model, 6, 3)), next(draw(base.model, 6, 3)))
+    scores = mz.evaluate(flow)
+    assert [each.contract.metric for each in scores] == ["likelihood"], "codes are no pictures"
+    assert "single rows of numbers" in scores.skipped["frechet"]
     resumed = mz.resume(flow.path, steps=6, quiet=True)
     whole = mz.train("maf", str(base.path), steps=6, out=tmp_path / "b", settings=FLOW, quiet=True, precision="fp32")
     assert all(torch.equal(value, whole.model.state_dict()[key]) for key, value in resumed.model.state_dict().items())

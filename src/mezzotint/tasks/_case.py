@@ -99,8 +99,9 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
     for name in usual if asked is None else asked:
         needs = METRICS[name].needs
         why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
-        if points and not {"points", "scores", "marginalises"} & set(needs):
-            why = "these are points of the plane, and it is a score of pictures"
+        if (points or min(case.size[:2]) == 1) and not {"points", "scores", "marginalises"} & set(needs):
+            what = "points of the plane" if points else "single rows of numbers"
+            why = f"these are {what}, and it is a score of pictures"
         if why is not None:
             skipped[name] = why
     if asked is None:
