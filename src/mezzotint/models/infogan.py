@@ -17,7 +17,6 @@ from mezzotint.engine.codes import Code, entropy
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, Discriminator, initialise
-from mezzotint.nn.bounds import risen
 from mezzotint.nn.fastconv import FastConv2d
 from mezzotint.nn.likelihoods import bounded_log_variance
 from mezzotint.nn.norm import BatchNorm2d
@@ -40,9 +39,6 @@ class InfoGANConfig(ConvolutionalConfig):
     continuous: int = option(2, "How many continuous codes there are, even in [-1, 1].", ge=0, le=256)
     categorical_weight: float = option(1.0, "Weight lambda of what pictures tell of the categorical codes.", gt=0)
     continuous_weight: float = option(1.0, "Weight lambda of what pictures tell of the continuous codes.", gt=0)
-    information_warmup: int = option(
-        0, "Rounds in which both weights rise from 0, so that kinds of pictures are there before codes take them.", ge=0
-    )
     variance: Literal["unit", "learned"] = option(
         "unit", "Of a continuous code given the picture: 1, or told by the network for each picture."
     )
@@ -213,8 +209,7 @@ class InfoGAN(Convolutional):
         bounds = self.information(self.recognition(features), latents)
         turn.note("information", torch.stack(tuple(bounds.values())).sum())
         weights = {"categorical": self.config.categorical_weight, "continuous": self.config.continuous_weight}
-        share = risen(turn.step, self.config.information_warmup)
-        return {kind: -share * weights[kind] * bound for kind, bound in bounds.items()}
+        return {kind: -weights[kind] * bound for kind, bound in bounds.items()}
 
     def information(self, outputs: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """L_I in nats, the mean over the batch, of the categorical and of the continuous codes, where there are any.
