@@ -280,6 +280,19 @@ def test_evaluate_a_run_keeps_its_scores(trained):
     assert [score["name"] for score in document["scores"]] == ["KID (pixels)", "PSNR of reconstructions"]
 
 
+def test_a_sampler_draws_and_is_scored_beside_the_prior(trained, tmp_path):
+    flow = tmp_path / "flow"
+    small = ["--set", "model.layers=2", "--set", "model.hidden=[16]", "--batch-size", "16", "--device", "cpu"]
+    good("train", "maf", str(trained), "--steps", "2", "--out", str(flow), "--quiet", *small)
+    good("sample", str(trained), "--sampler", str(flow), "-n", "4", "-o", str(tmp_path / "a.png"))
+    good("sample", str(trained), "-n", "4", "-o", str(tmp_path / "b.png"))
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+    made = good("evaluate", str(trained), "--sampler", str(flow), "--metrics", "sliced", "--json")
+    assert json.loads((trained / "scores-flow.json").read_text()) == json.loads(made.stdout)
+    result = run("evaluate", str(tmp_path / "a.png"), "--data", "digits", "--sampler", str(flow))
+    assert "--sampler draws for a run" in result.stderr
+
+
 def test_evaluate_says_once_what_belongs_to_several_scores(trained):
     result = good("evaluate", str(trained), "--extractor", "random", "--metrics", "prdc", "-n", "60")
     assert result.stderr.count("60 pictures are few") == 1

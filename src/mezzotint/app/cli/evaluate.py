@@ -19,8 +19,8 @@ from mezzotint.app.cli._common import (
     parse_size,
     table,
 )
-from mezzotint.app.cli.use import CheckpointOption, open_run
-from mezzotint.core.errors import MezzotintError
+from mezzotint.app.cli.use import CheckpointOption, SamplerOption, open_run
+from mezzotint.core.errors import ConfigError, MezzotintError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "mezzotint evaluate runs/a",
             "mezzotint evaluate runs/a --data photos/ --metrics frechet,kid,prdc",
+            "mezzotint evaluate runs/vae --sampler runs/maf",
             "mezzotint evaluate generated/ --data photos/ -o scores.json",
         ),
     )(evaluate)
@@ -77,8 +78,14 @@ def evaluate(
     size: SizeOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where the scores go; RUN/scores.json for a run."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Where the scores go; RUN/scores.json for a run, RUN/scores-SAMPLER.json with a sampler.",
+        ),
     ] = None,
+    sampler: SamplerOption = None,
     checkpoint: CheckpointOption = "latest",
     device: DeviceOption = "auto",
     json: JsonFlag = False,
@@ -95,8 +102,11 @@ def evaluate(
         opened: Any = what
         target = out
         if (Path(what) / "config.json").is_file():
-            opened = open_run(voice, Path(what), checkpoint, device)
-            target = out or Path(what) / "scores.json"
+            opened = open_run(voice, Path(what), checkpoint, device, sampler)
+            own = "scores.json" if sampler is None else f"scores-{sampler.resolve().name}.json"
+            target = out or Path(what) / own
+        elif sampler is not None:
+            raise ConfigError(f"--sampler draws for a run, and {what} is none; leave it out.")
         with voice.progress("Evaluating") as progress:
             found = task(
                 opened,

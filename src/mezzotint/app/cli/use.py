@@ -20,6 +20,10 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of 
 CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", metavar="WHICH", help="latest, best, or the number of a step.")
 ]
+SamplerOption = Annotated[
+    Path | None,
+    typer.Option("--sampler", metavar="RUN", help="A run trained on the codes of this one, which draws them."),
+]
 PathOption = Annotated[
     str | None,
     typer.Option(
@@ -91,10 +95,7 @@ def sample(
         list[str] | None,
         typer.Option("--code", metavar="NAME=NUMBER", help="Give all pictures this code, such as c0=3; repeatable."),
     ] = None,
-    sampler: Annotated[
-        Path | None,
-        typer.Option("--sampler", metavar="RUN", help="A run trained on the codes of this one, which draws them."),
-    ] = None,
+    sampler: SamplerOption = None,
     checkpoint: CheckpointOption = "latest",
     device: DeviceOption = "auto",
     json: JsonFlag = False,
