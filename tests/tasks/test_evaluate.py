@@ -148,6 +148,7 @@ def test_factors_are_columns_of_few_values_and_the_class() -> None:
     pictures = open_pictures(np.zeros((6, 8, 8), np.uint8))
     columns = {"mood": np.array(["a", "b", "a", "c", "b", "a"]), "age": np.array([3.0, 1.0, 2.0, 3.0, 1.0, 2.0])}
     columns |= {"glad": np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0]), "same": np.ones(6)}
+    columns |= {"part": np.array([0.0, 1.0, np.nan, 0.0, 0.0, 1.0]), "some": np.array(["", "a", "b", "a", "a", "b"])}
     known = replace(pictures, attributes=columns, labels=np.array([0, 0, 1, 1, 0, 1]), classes=("x", "y"))
     found = known_factors(known, np.arange(6))
     assert found is not None

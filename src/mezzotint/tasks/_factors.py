@@ -17,7 +17,8 @@ def known_factors(pictures: PictureSet, rows: NDArray[np.int64]) -> Factors | No
     """The factors of some pictures of a set; None where it has none.
 
     Of `shapes` they are the seven that it is drawn from. Of another set they are the columns of its metadata that have
-    2 to 64 values, and its classes; numbers are ordered, words are not, and of two values neither is.
+    2 to 64 values and are known of all, and its classes; numbers are ordered, words are not, and of two values neither
+    is.
     """
     if set(FACTORS) <= pictures.attributes.keys():
         values = factors_of({name: column[rows] for name, column in pictures.attributes.items()})
@@ -30,8 +31,9 @@ def known_factors(pictures: PictureSet, rows: NDArray[np.int64]) -> Factors | No
     places: list[NDArray[np.int64]] = []
     ordered: list[bool] = []
     for name, column in columns.items():
+        unknown = np.isnan(column) if column.dtype.kind == "f" else column == ""
         kinds, numbers = np.unique(column, return_inverse=True)
-        if 2 <= len(kinds) <= _MOST:
+        if 2 <= len(kinds) <= _MOST and not unknown.any():
             names.append(name)
             places.append(numbers)
             ordered.append(column.dtype.kind == "f" and len(kinds) > 2)
