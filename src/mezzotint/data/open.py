@@ -19,6 +19,7 @@ from mezzotint.data._headers import Header, looks_like_picture
 from mezzotint.data._metadata import annotate
 from mezzotint.data._plan import make_plan
 from mezzotint.data._refit import refit
+from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
@@ -41,8 +42,8 @@ def open_pictures(
     """Open any source of pictures as one packed set.
 
     Args:
-        source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, the name of
-            a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], or a set.
+        source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, WAV files, the
+            name of a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], or a set.
         config: how pictures are read and divided.
         progress: called with (files done, files in all) while pictures are decoded, or with bytes while a named set
             is downloaded.
@@ -75,6 +76,10 @@ def open_pictures(
     raw = _load_arrays(path, config)
     if raw is not None:
         return _from_raw(raw, str(source), config, cache_dir, workers)
+    sounds = find_sounds(path)
+    if sounds is not None:
+        heard, bad, files = load_sounds(path, sounds, config, progress)
+        return _finish(heard, _arrays.array_fingerprint(heard), str(source), config, bad, files)
     return _from_files(_open_source(path), str(source), config, cache_dir, workers, progress)
 
 
@@ -287,6 +292,7 @@ def _finish(
         bad=bad,
         notes=(*raw.notes, *notes),
         points=raw.points,
+        sound=raw.sound,
     )
 
 
@@ -305,6 +311,7 @@ def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, 
         pictures.notes,
         pictures.fingerprint,
         pictures.points,
+        pictures.sound,
     )
     made = _from_raw(raw, pictures.source, config, cache_dir, workers)
     return replace(made, bad=pictures.bad, splits=dict(pictures.splits))
@@ -318,6 +325,8 @@ def _from_raw(
     print_ = _arrays.array_fingerprint(raw)
     if raw.points is not None:
         _check_points(where, config)
+        return _finish(raw, print_, where, config)
+    if raw.sound is not None and config.size in (None, raw.pictures.shape[1:3]):
         return _finish(raw, print_, where, config)
     _, height, width, channels = raw.pictures.shape
     deep = raw.pictures.dtype == np.uint16

@@ -30,6 +30,7 @@ class DataConfig(Config):
     )
     depth: Literal["auto", "8", "16"] = option("8", "Bits a channel; 16-bit pictures are scaled, never clipped.")
     frames: Literal["first", "all"] = option("first", "Of an animated file, take the first frame or all.")
+    rate: int = option(16_000, "Of sounds: samples a second, to which they are brought.", ge=1000, le=192_000)
     pad_value: int = option(0, "Grey value of the border when fit is pad, 0 to 255.", ge=0, le=255)
     labels: str | None = option(None, "Column of the metadata file that is the class label.")
     group: str | None = option(None, "Column of the metadata file whose equal values must stay in one split.")
@@ -69,6 +70,17 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """That a picture is the log-mel spectrogram of a sound (see `mezzotint.data.sound`).
+
+    Attributes:
+        rate: samples a second.
+    """
+
+    rate: int
+
+
+@dataclass(frozen=True)
 class PictureSet:
     """A set of pictures of one size, packed.
 
@@ -85,6 +97,7 @@ class PictureSet:
         fingerprint: SHA-256 of content and options, hex; equal fingerprints mean equal arrays.
         notes: sentences a person should read (modes converted, licences shown, ...).
         points: for pictures of 1 x 2 grey pixels of 16 bits that stand for points of the plane; else None.
+        sound: for spectrograms of sounds; else None.
     """
 
     pictures: NDArray[Any]
@@ -99,6 +112,7 @@ class PictureSet:
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
     points: Points | None = None
+    sound: Sound | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -21,6 +21,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.data.open import open_pictures
 from mezzotint.data.output import save_picture
 from mezzotint.data.scatter import sheet, stored
+from mezzotint.data.sound import save_sounds
 from mezzotint.data.types import BadFile, DataConfig, PictureSet, Points
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
@@ -218,6 +219,8 @@ def _work(
         seen = see(original).float()
         values = stored(seen.cpu().numpy(), model.spec.points)
         save_all(files[start : start + len(values)], values)
+        if model.spec.sound is not None:
+            save_sounds(files[start : start + len(values)], values, model.spec.sound)
         if start < _SHOWN:
             before = stored(original.cpu().numpy(), model.spec.points)
             both = np.stack([before, values], 1)[: _SHOWN - start]

@@ -19,6 +19,7 @@ from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.output import save_film, save_picture
 from mezzotint.data.scatter import sheet, stored
+from mezzotint.data.sound import save_sounds
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.codes import between, blend
 from mezzotint.engine.model import MODELS, Model
@@ -109,7 +110,7 @@ def sample_files(
     overwrite: bool = False,
     codes: Values | None = None,
 ) -> list[Path]:
-    """Draw pictures and save each as a PNG file of its own: out/00000.png, out/00001.png ...
+    """Draw pictures and save each as a PNG file of its own: out/00000.png, out/00001.png ...; sounds as WAV too.
 
     Args:
         run, n, seed, labels, truncation, codes: as for `sample_grid`.
@@ -135,6 +136,8 @@ def sample_files(
     for chunk in chunks:
         _make_folder(out)  # only now: what was asked for has been found to make sense
         save_all(files[at : at + len(chunk)], chunk)
+        if model_of(run).spec.sound is not None:
+            save_sounds(files[at : at + len(chunk)], chunk, model_of(run).spec.sound)
         at += len(chunk)
     return files
 
