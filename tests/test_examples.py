@@ -32,6 +32,7 @@ def test_docstring_examples(name: str) -> None:
         ("own_pictures.py", ["--size", "8", "--minutes", "0.02"], ["grid.png", "again/grid.png"]),
         ("latents.py", ["--minutes", "0.02"], ["nearest.png", "way.png"]),
         ("sounds.py", ["--minutes", "0.02"], ["new/00000.wav", "back/0002.wav", "grid.png"]),
+        ("tables.py", ["--minutes", "0.02"], ["new.csv", "beside.png"]),
         ("own_model.py", ["--steps", "3"], ["samples.png", "README.md"]),
     ],
 )

@@ -16,6 +16,7 @@ from mezzotint.core.errors import DataError, suggest
 from mezzotint.data._convert import Unreadable, scale_to_16
 from mezzotint.data._metadata import as_column, encode_array
 from mezzotint.data.raw import RawArrays
+from mezzotint.data.tables import from_rows
 from mezzotint.data.types import DataConfig
 
 _IMAGE_KEYS = ("images", "pictures", "image", "imgs", "x", "X", "data", "arr_0")
@@ -76,8 +77,16 @@ def _from_floats(array: NDArray[Any], where: str, depth: str, notes: list[str]) 
 
 def from_array(array: NDArray[Any], config: DataConfig) -> RawArrays:
     """A NumPy array as a set."""
+    if array.ndim == 2 and array.dtype != np.uint8:  # which are a picture that lacks an axis
+        return _rows(array, "this array")
     notes: list[str] = []
     return RawArrays(as_pictures(array, "this array", config.depth, notes), notes=tuple(notes))
+
+
+def _rows(array: NDArray[Any], where: str) -> RawArrays:
+    if array.dtype.kind not in "iufb":
+        raise DataError(f"The array in {where} holds {array.dtype}, and rows are of numbers.")
+    return from_rows(array, [f"x{k}" for k in range(array.shape[1])], where)
 
 
 def load_npy(path: Path, config: DataConfig) -> RawArrays:
@@ -86,6 +95,8 @@ def load_npy(path: Path, config: DataConfig) -> RawArrays:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} is no array file that can be read ({error}); save it with numpy.save.") from error
+    if array.ndim == 2 and array.dtype != np.uint8:  # which are a picture that lacks an axis
+        return _rows(array, str(path))
     notes: list[str] = []
     return RawArrays(as_pictures(array, str(path), config.depth, notes), notes=tuple(notes))
 

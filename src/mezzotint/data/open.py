@@ -24,6 +24,7 @@ from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
 from mezzotint.data.splits import make_splits
+from mezzotint.data.tables import read_table
 from mezzotint.data.types import BadFile, DataConfig, PictureSet
 
 Progress = Callable[[int, int], None]
@@ -42,8 +43,9 @@ def open_pictures(
     """Open any source of pictures as one packed set.
 
     Args:
-        source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, WAV files, the
-            name of a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], or a set.
+        source: a folder, a picture, a zip or tar archive, .npz, .npy, MNIST idx files, CIFAR batches, WAV files, a .csv
+            table, the name of a known set ("digits", "mnist"), an array [N, H, W], [N, H, W, C] or [N, C, H, W], rows
+            of numbers [N, D], or a set.
         config: how pictures are read and divided.
         progress: called with (files done, files in all) while pictures are decoded, or with bytes while a named set
             is downloaded.
@@ -123,6 +125,8 @@ def _load_array_folder(path: Path) -> RawArrays | None:
 
 
 def _load_array_file(path: Path, config: DataConfig) -> RawArrays | None:
+    if path.suffix.lower() == ".csv":
+        return read_table(path, config)
     with path.open("rb") as handle:
         head = handle.read(16)
     if head.startswith(b"\x93NUMPY"):
@@ -293,6 +297,7 @@ def _finish(
         notes=(*raw.notes, *notes),
         points=raw.points,
         sound=raw.sound,
+        columns=raw.columns,
     )
 
 
@@ -312,6 +317,7 @@ def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, 
         pictures.fingerprint,
         pictures.points,
         pictures.sound,
+        pictures.columns,
     )
     made = _from_raw(raw, pictures.source, config, cache_dir, workers)
     return replace(made, bad=pictures.bad, splits=dict(pictures.splits))
@@ -323,8 +329,8 @@ def _from_raw(
     if len(raw.pictures) == 0:
         raise DataError(f"{where} holds no picture; give an array with at least one.")
     print_ = _arrays.array_fingerprint(raw)
-    if raw.points is not None:
-        _check_points(where, config)
+    if raw.points is not None or raw.columns is not None:
+        _check_rows(raw, where, config)
         return _finish(raw, print_, where, config)
     if raw.sound is not None and config.size in (None, raw.pictures.shape[1:3]):
         return _finish(raw, print_, where, config)
@@ -349,15 +355,16 @@ def _from_raw(
     return _finish(fitted, entry.meta.pixels, where, config)
 
 
-def _check_points(where: str, config: DataConfig) -> None:
-    """Points are taken as they are: what would change pictures has no meaning for them."""
+def _check_rows(raw: RawArrays, where: str, config: DataConfig) -> None:
+    """Points and rows are taken as they are: what would change pictures has no meaning for them."""
     given = {
-        "size": config.size not in (None, (1, 2)),
+        "size": config.size not in (None, raw.pictures.shape[1:3]),
         "mode": config.mode not in ("auto", "grey"),
         "flip": config.flip,
     }
+    what = "points of the plane" if raw.points is not None else "rows of numbers"
     for name in (name for name, is_given in given.items() if is_given):
-        raise DataError(f"{where} holds points of the plane, to which {name} does not apply; leave it out.")
+        raise DataError(f"{where} holds {what}, to which {name} does not apply; leave it out.")
 
 
 def _option_texts(config: DataConfig) -> list[str]:

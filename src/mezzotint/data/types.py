@@ -81,6 +81,20 @@ class Sound:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """That a picture of 1 x D grey pixels is a row of a table (see `mezzotint.data.tables`).
+
+    Attributes:
+        names: of the D columns.
+        low, high: what black and white stand for, in each.
+    """
+
+    names: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class PictureSet:
     """A set of pictures of one size, packed.
 
@@ -98,6 +112,7 @@ class PictureSet:
         notes: sentences a person should read (modes converted, licences shown, ...).
         points: for pictures of 1 x 2 grey pixels of 16 bits that stand for points of the plane; else None.
         sound: for spectrograms of sounds; else None.
+        columns: for rows of a table; else None.
     """
 
     pictures: NDArray[Any]
@@ -113,6 +128,7 @@ class PictureSet:
     notes: tuple[str, ...] = ()
     points: Points | None = None
     sound: Sound | None = None
+    columns: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -13,7 +13,7 @@ from mezzotint.core.config import Config
 from mezzotint.core.errors import ConfigError
 from mezzotint.core.registry import Registry
 from mezzotint.data.points import points_from_json
-from mezzotint.data.types import PictureSet, Points, Sound
+from mezzotint.data.types import Columns, PictureSet, Points, Sound
 from mezzotint.engine.phase import Phase, Turn
 
 MODELS: Registry[type[Model]] = Registry("model", package="mezzotint.models", group="mezzotint.models")
@@ -43,6 +43,7 @@ class PictureSpec:
         classes: names of the classes; empty when the data has none.
         points: what the values mean where pictures are points of the plane; else None.
         sound: of which sounds they are spectrograms; else None.
+        columns: of which table they are rows; else None.
     """
 
     channels: int
@@ -51,12 +52,13 @@ class PictureSpec:
     classes: tuple[str, ...] = ()
     points: Points | None = None
     sound: Sound | None = None
+    columns: Columns | None = None
 
     @classmethod
     def of(cls, pictures: PictureSet) -> PictureSpec:
         """The shape of a set's pictures."""
         classes = pictures.classes if pictures.labels is not None else ()
-        return cls(*pictures.shape, classes, pictures.points, pictures.sound)
+        return cls(*pictures.shape, classes, pictures.points, pictures.sound, pictures.columns)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -69,15 +71,19 @@ class PictureSpec:
         return self.channels * self.height * self.width
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; "points" and "sound" are there only for these."""
+        """Plain JSON values; "points", "sound" and "columns" are there only for these."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PictureSpec:
         """The inverse of `to_json`."""
         points, sound = points_from_json(value.get("points")), value.get("sound")
-        shape = value["channels"], value["height"], value["width"]
-        return cls(*shape, tuple(value["classes"]), points, None if sound is None else Sound(int(sound["rate"])))
+        table = value.get("columns")
+        return cls(
+            *(value["channels"], value["height"], value["width"], tuple(value["classes"]), points),
+            sound=None if sound is None else Sound(int(sound["rate"])),
+            columns=None if table is None else Columns(*(tuple(table[key]) for key in ("names", "low", "high"))),
+        )
 
 
 class Model(nn.Module):

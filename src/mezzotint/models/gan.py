@@ -133,7 +133,8 @@ class GAN(Adversarial):
         area = spec.height * spec.width
         strength, why = gamma(area, pictures), f"the slope is penalised by the size of the pictures, {size}"
         why += ", and little, since they are few" if pictures < _FEW else ", and strongly, so that no kind is lost"
-        if spec.points is not None:
+        row = min(spec.height, spec.width) == 1
+        if row:
             strength, why = _POINTS, "weak enough for sharp points, and strong enough to lose none"
         chosen = [Choice("model", name, strength, why) for name in ("r1", "r2")]
         batch = 64 if area <= _SMALL else 32
@@ -144,8 +145,8 @@ class GAN(Adversarial):
             ]
         else:
             batch *= 2
-        if spec.points is not None:
-            return (*chosen, Choice("model", "network", "mlp", "points of the plane are no pictures"))
+        if row:
+            return (*chosen, Choice("model", "network", "mlp", "points and rows of numbers are no pictures"))
         chosen.append(Choice("train", "batch_size", batch, f"for pictures of {size} on {device.type}"))
         if cpu:
             chosen.append(Choice("model", "norm", "batch", "the generator learns faster with it in few rounds"))

@@ -19,7 +19,7 @@ from mezzotint.data.types import SPLITS, DataConfig, PictureSet
 from mezzotint.tasks._features import BATCH, to_bytes
 from mezzotint.tasks._labels import is_conditional
 from mezzotint.tasks._sources import open_source
-from mezzotint.tasks.reconstruct import fit_channels, settings_for
+from mezzotint.tasks.reconstruct import fit_channels, open_for
 from mezzotint.tasks.sample import draw
 
 Rows = NDArray[np.int64]
@@ -66,7 +66,7 @@ def real_for_run(run: Any, data: Any, split: str | None, n: int | None, seed: in
             f"{recipe.summary.source} has changed since the run was trained, so its held-out pictures are not "
             "known; name pictures with --data."
         )
-    real = open_pictures(data, settings_for(recipe))
+    real = open_for(recipe, data)
     notes: tuple[str, ...] = ()
     if _chosen(real, split) == "all":
         notes = (

@@ -13,12 +13,11 @@ import torch
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
-from mezzotint.data.open import open_pictures
 from mezzotint.data.types import BadFile
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
 from mezzotint.tasks._codes import require_codes
-from mezzotint.tasks.reconstruct import fit_channels, settings_for
+from mezzotint.tasks.reconstruct import fit_channels, open_for
 from mezzotint.tasks.sample import models_that
 
 _CHUNK = 64
@@ -84,7 +83,7 @@ def encode(
     target = None if out is None else Path(out)
     if target is not None and target.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f'Codes are saved as .csv or .json; "{target.name}" ends in neither.')
-    pictures = open_pictures(source, settings_for(run.recipe), notify=tell)
+    pictures = open_for(run.recipe, source, tell)
     found: dict[str, list[float]] = {code.name: [] for code in run.model.codes()}
     for start in range(0, len(pictures), _CHUNK):
         some = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], run.model.spec), run.model.device)

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.core import atomic
-from mezzotint.core.errors import ConfigError
+from mezzotint.core.errors import ConfigError, DataError
 from mezzotint.data.open import open_pictures
 from mezzotint.data.output import save_picture
 from mezzotint.data.scatter import sheet, stored
 from mezzotint.data.sound import save_sounds
+from mezzotint.data.tables import from_levels, from_values, save_table, to_levels
 from mezzotint.data.types import BadFile, DataConfig, PictureSet, Points
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
@@ -31,6 +32,8 @@ from mezzotint.metrics.pixel import psnr
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.sample import models_that, save_all
 
+ROWS = "rows.csv"
+"""What reconstructions of a table are written to."""
 _CHUNK = 64
 _SHOWN = 64
 _MODES = {1: "grey", 2: "rgba", 3: "rgb", 4: "rgba"}
@@ -136,8 +139,9 @@ def write_as_seen(
     """
     out = Path(out)
     refuse_file(out, "Reconstructions")
-    pictures = open_pictures(source, settings_for(run.recipe), notify=tell)
-    files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
+    pictures = open_for(run.recipe, source, tell)
+    table = run.recipe.spec.columns is not None
+    files = (ROWS,) * len(pictures) if table else tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
     extra += ("grid.png",) if beside else ()
     taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)
     if taken is not None:
@@ -152,17 +156,34 @@ def write_as_seen(
     return result
 
 
+def open_for(recipe: Recipe, source: Any, notify: Callable[[str], None] | None = None) -> PictureSet:
+    """Open pictures as a run's model takes them: `settings_for`, and the rows of a table by the run's own columns.
+
+    Raises:
+        DataError: they cannot be read, or a table has other columns.
+    """
+    pictures = open_pictures(source, settings_for(recipe), notify=notify)
+    own, given = recipe.spec.columns, pictures.columns
+    if own is None or own == given:
+        return pictures
+    if given is None or given.names != own.names:
+        held = "no table" if given is None else f"the columns {', '.join(given.names)}"
+        raise DataError(f"{pictures.source} holds {held}; this run takes the columns {', '.join(own.names)}.")
+    rows = to_levels(from_levels(pictures.pictures, given), own)
+    return replace(pictures, pictures=rows, columns=own)
+
+
 def settings_for(recipe: Recipe) -> DataConfig:
     """How to read pictures so that a run's model takes them: the run's own settings, its size and mode made plain."""
     alpha = recipe.data.alpha
     if recipe.spec.channels in (1, 3) and alpha == "keep":  # there was none to keep
         alpha = "white"
     return recipe.data.changed(
-        size=(recipe.spec.height, recipe.spec.width),
+        size=(recipe.spec.height, recipe.spec.width) if recipe.spec.columns is None else None,
         mode=_MODES[recipe.spec.channels],
         alpha=alpha,
         depth=recipe.data.depth if recipe.spec.points is None else "16",
-        labels=None,
+        labels=recipe.data.labels if recipe.spec.columns is not None else None,
         group=None,
         validation=0.0,
         test=0.0,
@@ -214,11 +235,15 @@ def _work(
     """Write the files; returns the PSNR of each and the pairs to show, [2 * shown, H, W, C]."""
     scores: list[float] = []
     pairs: list[NDArray[Any]] = []
+    rows: list[NDArray[np.float64]] = []
     for start in range(0, len(pictures), _CHUNK):
         original = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], model.spec), model.device)
         seen = see(original).float()
         values = stored(seen.cpu().numpy(), model.spec.points)
-        save_all(files[start : start + len(values)], values)
+        if model.spec.columns is not None:
+            rows.append(from_values(seen.cpu().numpy(), model.spec.columns))
+        else:
+            save_all(files[start : start + len(values)], values)
         if model.spec.sound is not None:
             save_sounds(files[start : start + len(values)], values, model.spec.sound)
         if start < _SHOWN:
@@ -228,6 +253,8 @@ def _work(
         scores += psnr(original, seen.clamp(-1, 1)).tolist()
         if progress is not None:
             progress(len(scores), len(pictures))
+    if model.spec.columns is not None:
+        save_table(files[0], np.concatenate(rows), model.spec.columns)
     return tuple(scores), np.concatenate(pairs)
 
 

@@ -20,6 +20,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.data.output import save_film, save_picture
 from mezzotint.data.scatter import sheet, stored
 from mezzotint.data.sound import save_sounds
+from mezzotint.data.tables import from_values, save_table
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.codes import between, blend
 from mezzotint.engine.model import MODELS, Model
@@ -40,6 +41,7 @@ __all__ = [
     "pictures_of",
     "sample_files",
     "sample_grid",
+    "sample_rows",
     "sample_to",
     "save_all",
     "slerp",
@@ -142,6 +144,41 @@ def sample_files(
     return files
 
 
+def sample_rows(
+    run: Any,
+    n: int = 64,
+    seed: int = 0,
+    *,
+    out: str | Path,
+    labels: Labels = None,
+    truncation: float = 1.0,
+    codes: Values | None = None,
+) -> Path:
+    """Draw rows of the table that a model was trained on, and save them as one.
+
+    Args:
+        run, n, seed, labels, truncation, codes: as for `sample_grid`.
+        out: a .csv file; it is replaced if it is there.
+
+    Raises:
+        CapabilityError, ConfigError: as for `sample_grid`, or the model was trained on pictures.
+    """
+    _at_least(1, n=n)
+    model, out = model_of(run), Path(out)
+    if model.spec.columns is None:
+        raise ConfigError(f"{out.name} would be a table, and this model makes pictures; name a .png, or a folder.")
+    _require(model, "sample")
+    latents = with_codes(model, model.latent(n, seed, truncation), codes)
+    marks = labels_for(model, n, labels, codes)
+    made = []
+    with torch.no_grad():
+        for i in range(0, n, _CHUNK):
+            made.append(model.generate(latents[i : i + _CHUNK], None if marks is None else marks[i : i + _CHUNK]))
+    _make_folder(out.parent)
+    save_table(out, from_values(torch.cat(made).float().cpu().numpy(), model.spec.columns), model.spec.columns)
+    return out
+
+
 def sample_to(
     run: Any,
     n: int = 64,
@@ -153,7 +190,7 @@ def sample_to(
     columns: int | None = None,
     **options: Any,
 ) -> list[Path]:
-    """`sample_files` if `single` or `out` is a folder or has no suffix, and else `sample_grid`.
+    """`sample_files` if `single` or `out` is a folder or has no suffix, `sample_rows` for .csv, and else `sample_grid`.
 
     Raises:
         DataError: the file's suffix is no picture's.
@@ -161,6 +198,8 @@ def sample_to(
     out = Path(out)
     if single or out.is_dir() or not out.suffix:
         return sample_files(run, n, seed, out=out, overwrite=overwrite, **options)
+    if out.suffix.lower() == ".csv":
+        return [sample_rows(run, n, seed, out=out, **options)]
     return [sample_grid(run, n, seed, out=out, columns=columns, **options)]
 
 

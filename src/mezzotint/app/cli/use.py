@@ -30,7 +30,7 @@ PathOption = Annotated[
         "--out",
         "-o",
         metavar="PATH",
-        help="A picture file for one sheet, or a folder/ for single files; within RUN when left out.",
+        help="A picture file for one sheet, a folder/ for single files, a .csv for rows; within RUN when left out.",
     ),
 ]
 WalkOption = Annotated[
@@ -120,7 +120,8 @@ def sample(
         from mezzotint.tasks._codes import parse_codes
 
         same: dict[str, Any] = {"labels": label, "truncation": truncation, "codes": parse_codes(code or ())}
-        target = out if out is not None else str(run / (f"seed-{seed}" if single else f"grid-seed-{seed}.png"))
+        sheet = f"rows-seed-{seed}.csv" if opened.model.spec.columns is not None else f"grid-seed-{seed}.png"
+        target = out if out is not None else str(run / (f"seed-{seed}" if single else sheet))
         if walk is not None:
             length = 6.0 if seconds is None else seconds
             files = [task.walk_film(opened, walk, seed=seed, seconds=length, **same)]
