@@ -1,7 +1,7 @@
 """What a model is trained on: pictures, or the codes that another run makes of its pictures.
 
-Codes are stored as pictures of 1 x D grey pixels of 16 bits, so that every model, command and check that takes pictures
-takes them: what is trained on codes is a sampler of them.
+Codes are rows of a table, so that every model, command and check that takes tables takes them: what is trained on codes
+is a sampler of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor
 from mezzotint.core.errors import CheckpointError, ConfigError, DataError
 from mezzotint.data.cache import hash_parts
 from mezzotint.data.open import open_pictures
-from mezzotint.data.types import DataConfig, PictureSet
+from mezzotint.data.tables import to_levels
+from mezzotint.data.types import Columns, DataConfig, PictureSet
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
 from mezzotint.tasks.reconstruct import fit_channels
@@ -27,7 +28,6 @@ from mezzotint.tasks.sample import models_that
 
 REACH = 8.0
 """Codes are kept between -8 and 8, in steps of a four-thousandth."""
-_TOP = 65535
 _CHUNK = 64
 
 
@@ -61,8 +61,12 @@ def open_source(
     codes = _encoded(run.model, pictures, progress)
     beyond = int((np.abs(codes) > REACH).any(1).sum())
     notes = (f"Codes of {beyond:,} pictures go beyond {REACH:g} and are cut there.",) if beyond else ()
+    if not np.isfinite(codes).all():
+        raise DataError("Some codes are not finite numbers; the model has diverged: take an earlier checkpoint.")
+    units = codes.shape[1]
+    columns = Columns(tuple(f"z{k}" for k in range(units)), (-REACH,) * units, (REACH,) * units)
     return PictureSet(
-        pictures=_stored(codes),
+        pictures=to_levels(codes, columns),
         labels=pictures.labels,
         classes=pictures.classes,
         names=pictures.names,
@@ -70,7 +74,8 @@ def open_source(
         source=str(run.path),
         fingerprint=codes_print(run),
         attributes=pictures.attributes,
-        notes=(*notes, f"Trained on are the {codes.shape[1]:,} numbers that {recipe.name} makes of each picture."),
+        notes=(*notes, f"Trained on are the {units:,} numbers that {recipe.name} makes of each picture."),
+        columns=columns,
     )
 
 
@@ -134,10 +139,3 @@ def _encoded(model: Any, pictures: PictureSet, progress: Callable[[int, int], No
         if progress is not None:
             progress(min(start + _CHUNK, len(pictures)), len(pictures))
     return np.concatenate(found)
-
-
-def _stored(codes: NDArray[np.float32]) -> NDArray[np.uint16]:
-    if not np.isfinite(codes).all():
-        raise DataError("Some codes are not finite numbers; the model has diverged: take an earlier checkpoint.")
-    share = np.clip(codes.astype(np.float64) / REACH, -1, 1) / 2 + 0.5
-    return np.floor(share * _TOP + 0.5).astype(np.uint16)[:, None, :, None]
