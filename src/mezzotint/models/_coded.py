@@ -56,6 +56,8 @@ def coders(
     Raises:
         ConfigError: the pictures are too small for convolutions.
     """
+    if config.network == "conv" and min(spec.height, spec.width) == 1:
+        raise ConfigError(f"The convolutional {name} is for pictures; for rows of numbers, --set model.network=mlp.")
     if config.network == "conv" and min(spec.height, spec.width) < 8:
         raise ConfigError(
             f"The convolutional {name} needs pictures of at least 8 pixels; got {spec.height} x {spec.width}. "

@@ -155,8 +155,9 @@ def check_size(name: str, spec: PictureSpec) -> None:
     Raises:
         ConfigError: the pictures are smaller than 8 or larger than 256 pixels, or points of the plane.
     """
-    if spec.points is not None:
-        raise ConfigError(f"{name} makes pictures, and these are points; train gan or wgan_gp with model.network=mlp.")
+    if min(spec.height, spec.width) == 1:
+        what = "points" if spec.points is not None else "rows of numbers"
+        raise ConfigError(f"{name} makes pictures, and these are {what}; train gan or wgan_gp with model.network=mlp.")
     if not (min(spec.height, spec.width) >= 8 and max(spec.height, spec.width) <= 256):
         raise ConfigError(f"{name} makes pictures of 8 to 256 pixels; got {spec.height} x {spec.width}. Set --size.")
 
