@@ -67,7 +67,7 @@ def test_other_rows_are_read_by_the_columns_of_the_training(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["vae", "dcgan", "autoencoder"])
 def test_convolutions_are_not_for_rows(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="rows of numbers.*model.network=mlp"):
+    with pytest.raises(ConfigError, match=r"rows of numbers.*model\.network=mlp"):
         mz.train(name, table(tmp_path / "a.csv"), steps=1, out=tmp_path / "run", quiet=True)
 
 
