@@ -262,7 +262,8 @@ def test_medmnist_keys_are_fixed_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.zeros((3, 4)), "shape"),
+        (np.zeros((3, 4), np.uint8), "shape"),
+        (np.zeros((3, 4), complex), "rows are of numbers"),
         (np.zeros((2, 9, 9, 7)), "7 channels"),
         (np.full((2, 4, 4), -5), "-5"),
         (np.full((2, 4, 4), np.nan), "finite"),

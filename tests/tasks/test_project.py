@@ -31,8 +31,12 @@ def test_pictures_of_its_own_are_found_again(opened: Open, name: str, tmp_path: 
     own, random = run.model.sample(4, seed=3), run.model.sample(4, seed=4)
     weights = {key: value.clone() for key, value in run.model.state_dict().items()}
     with torch.no_grad():
-        made = run.model.generate(nearest(run.model, own))
-    assert distance(own, made).mean().item() < 0.2 * distance(own, random).mean().item()
+        found_latents = nearest(run.model, own)
+        made = run.model.generate(found_latents)
+    if run.model.generate(run.model.latent(1).requires_grad_()).requires_grad:
+        assert distance(own, made).mean().item() < 0.2 * distance(own, random).mean().item()
+    else:  # there is no slope to follow, and the encoder of a model that was never trained knows nothing
+        assert torch.equal(found_latents, run.model.encode(own))
     found = project(run, to_uint8(own.numpy()), tmp_path / "out", steps=3)
     assert np.load(tmp_path / "out" / "latents.npy").shape == tuple(run.model.latent(4).shape)
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["psnr"]["mean"] == pytest.approx(found.mean)
