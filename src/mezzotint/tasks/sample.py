@@ -167,15 +167,9 @@ def sample_rows(
     model, out = model_of(run), Path(out)
     if model.spec.columns is None:
         raise ConfigError(f"{out.name} would be a table, and this model makes pictures; name a .png, or a folder.")
-    _require(model, "sample")
-    latents = with_codes(model, model.latent(n, seed, truncation), codes)
-    marks = labels_for(model, n, labels, codes)
-    made = []
-    with torch.no_grad():
-        for i in range(0, n, _CHUNK):
-            made.append(model.generate(latents[i : i + _CHUNK], None if marks is None else marks[i : i + _CHUNK]))
+    values = np.concatenate(list(_values_of(model, *_chosen(model, n, seed, labels, truncation, codes))))
     _make_folder(out.parent)
-    save_table(out, from_values(torch.cat(made).float().cpu().numpy(), model.spec.columns), model.spec.columns)
+    save_table(out, from_values(values, model.spec.columns), model.spec.columns)
     return out
 
 
@@ -354,18 +348,29 @@ def draw(
 
     Errors come before the first.
     """
+    return pictures_of(model, *_chosen(model, n, seed, labels, truncation, codes))
+
+
+def _chosen(
+    model: Any, n: int, seed: int, labels: Labels, truncation: float, codes: Values | None
+) -> tuple[Tensor, Tensor | None]:
+    """The latents [n, latent] and classes [n] of what is to be drawn."""
     _require(model, "sample")
     latents = with_codes(model, model.latent(n, seed, truncation), codes)
-    return pictures_of(model, latents, labels_for(model, n, labels, codes))
+    return latents, labels_for(model, n, labels, codes)
+
+
+def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[Any]]:
+    """The pictures of latents [N, latent], some at a time and as they are stored, [k, H, W, C]."""
+    return (stored(values, model.spec.points) for values in _values_of(model, latents, labels))
 
 
 @torch.no_grad()
-def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[Any]]:
-    """The pictures of latents [N, latent], some at a time and as they are stored, [k, H, W, C]."""
+def _values_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[np.float32]]:
+    """The same as the model gives them, [k, C, H, W] in [-1, 1]."""
     for i in range(0, len(latents), _CHUNK):
         chosen = None if labels is None else labels[i : i + _CHUNK]
-        values = model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy()
-        yield stored(values, model.spec.points)
+        yield model.generate(latents[i : i + _CHUNK], chosen).float().cpu().numpy()
 
 
 def _require(model: Any, task: str) -> None:

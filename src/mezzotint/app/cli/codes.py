@@ -9,7 +9,7 @@ import typer
 
 from mezzotint.app.cli._answer import safe
 from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, complete_source, examples
-from mezzotint.app.cli.use import CheckpointOption, RunArgument, open_run
+from mezzotint.app.cli.use import CheckpointOption, RunArgument, open_run, tell_left_out
 
 
 def add_to(app: typer.Typer) -> None:
@@ -111,10 +111,7 @@ def encode(
 
         with voice.progress("Encoding") as progress:
             found = task(opened, pictures, out, progress=progress, tell=voice.tell)
-        for note in found.notes:
-            voice.tell(note)
-        for bad in found.left_out:
-            voice.tell(f"{bad.path} was left out: it {bad.reason}.")
+        tell_left_out(voice, found)
     document = {"run": str(opened.path), "step": opened.step, "out": None if out is None else str(out)}
     lines = [[row["picture"], *(_shown(row[code]) for code in found.codes)] for row in found.rows()]
     made = table(["picture", *found.codes], lines)

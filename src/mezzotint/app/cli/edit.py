@@ -9,9 +9,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mezzotint.app.cli._answer import safe
-from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, complete_source, examples
-from mezzotint.app.cli.use import CheckpointOption, RunArgument, open_run
+from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, examples
+from mezzotint.app.cli.use import (
+    CheckpointOption,
+    PicturesArgument,
+    RunArgument,
+    open_run,
+    tell_left_out,
+    written,
+)
 
 
 class Method(StrEnum):
@@ -63,12 +69,7 @@ def add_to(app: typer.Typer) -> None:
 
 def edit(
     run: RunArgument,
-    pictures: Annotated[
-        str,
-        typer.Argument(
-            metavar="PICTURES", help="One picture, a folder, an archive or a named set.", autocompletion=complete_source
-        ),
-    ],
+    pictures: PicturesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     add: Annotated[
         list[str],
@@ -124,10 +125,6 @@ def edit(
                 progress=progress,
                 tell=voice.tell,
             )
-        for note in made.notes:
-            voice.tell(note)
-        for bad in made.left_out:
-            voice.tell(f"{bad.path} was left out: it {bad.reason}.")
+        tell_left_out(voice, made)
     said = f"{len(made.files):,} pictures in {made.out}, and grid.png, which shows them beside the originals."
-    document = {"run": str(opened.path), "step": opened.step, "out": str(made.out), "add": amounts, **made.to_json()}
-    voice.result(document, lambda console: console.print(safe(said), soft_wrap=True))
+    written(voice, opened, made, said, add=amounts)

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.app.cli._answer import safe
-from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, complete_source, examples
-from mezzotint.app.cli.use import CheckpointOption, RunArgument, open_run
+from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, examples
+from mezzotint.app.cli.use import (
+    CheckpointOption,
+    PicturesArgument,
+    RunArgument,
+    open_run,
+    tell_left_out,
+    written,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,12 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 def project(
     run: RunArgument,
-    pictures: Annotated[
-        str,
-        typer.Argument(
-            metavar="PICTURES", help="One picture, a folder, an archive or a named set.", autocompletion=complete_source
-        ),
-    ],
+    pictures: PicturesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     steps: Annotated[int, typer.Option("--steps", help="Steps of the search; more come nearer.", min=1)] = 200,
     label: Annotated[
@@ -66,10 +67,6 @@ def project(
                 progress=progress,
                 tell=voice.tell,
             )
-        for note in made.notes:
-            voice.tell(note)
-        for bad in made.left_out:
-            voice.tell(f"{bad.path} was left out: it {bad.reason}.")
+        tell_left_out(voice, made)
     said = f"{len(made.files):,} pictures and {LATENTS} in {made.out}; PSNR {made.mean:.2f} dB on average."
-    document = {"run": str(opened.path), "step": opened.step, "out": str(made.out), **made.to_json()}
-    voice.result(document, lambda console: console.print(safe(said), soft_wrap=True))
+    written(voice, opened, made, said)

@@ -14,9 +14,16 @@ from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, 
 from mezzotint.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mezzotint.tasks.reconstruct import Reconstructions
     from mezzotint.tasks.run import Run
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training.")]
+PicturesArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PICTURES", help="One picture, a folder, an archive or a named set.", autocompletion=complete_source
+    ),
+]
 CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", metavar="WHICH", help="latest, best, or the number of a step.")
 ]
@@ -175,14 +182,23 @@ def _report(voice: Voice, run: Run, files: Sequence[Path]) -> None:
     voice.result(document, lambda console: console.print(safe(what), soft_wrap=True))
 
 
+def tell_left_out(voice: Voice, made: Any) -> None:
+    """What is to be said of pictures that were read: notes, and those that could not be."""
+    for note in made.notes:
+        voice.tell(note)
+    for bad in made.left_out:
+        voice.tell(f"{bad.path} was left out: it {bad.reason}.")
+
+
+def written(voice: Voice, run: Run, made: Reconstructions, said: str, **more: Any) -> None:
+    """Answer with the folder of pictures that was written."""
+    document = {"run": str(run.path), "step": run.step, "out": str(made.out), **more, **made.to_json()}
+    voice.result(document, lambda console: console.print(safe(said), soft_wrap=True))
+
+
 def reconstruct(
     run: RunArgument,
-    pictures: Annotated[
-        str,
-        typer.Argument(
-            metavar="PICTURES", help="One picture, a folder, an archive or a named set.", autocompletion=complete_source
-        ),
-    ],
+    pictures: PicturesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     checkpoint: CheckpointOption = "latest",
@@ -201,13 +217,9 @@ def reconstruct(
         opened = open_run(voice, run, checkpoint, device)
         with voice.progress("Reconstructing") as progress:
             made = task(opened, pictures, out, overwrite=overwrite, progress=progress, tell=voice.tell)
-        for note in made.notes:
-            voice.tell(note)
-        for bad in made.left_out:
-            voice.tell(f"{bad.path} was left out: it {bad.reason}.")
+        tell_left_out(voice, made)
     said = f"{len(made.files):,} pictures in {made.out}; PSNR {made.mean:.2f} dB on average, each in scores.json."
-    document = {"run": str(opened.path), "step": opened.step, "out": str(made.out), **made.to_json()}
-    voice.result(document, lambda console: console.print(safe(said), soft_wrap=True))
+    written(voice, opened, made, said)
 
 
 def export(
