@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from mezzotint.app.cli._answer import safe
-from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, complete_source, examples
-from mezzotint.app.cli.use import CheckpointOption, RunArgument, open_run, tell_left_out
+from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, examples
+from mezzotint.app.cli.use import CheckpointOption, PicturesArgument, RunArgument, open_run, tell_left_out
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,12 +84,7 @@ def traverse(
 
 def encode(
     run: RunArgument,
-    pictures: Annotated[
-        str,
-        typer.Argument(
-            metavar="PICTURES", help="One picture, a folder, an archive or a named set.", autocompletion=complete_source
-        ),
-    ],
+    pictures: PicturesArgument,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the table to a .csv or .json file.")
     ] = None,
