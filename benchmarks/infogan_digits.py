@@ -25,31 +25,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 import mezzotint as mz
+from _trained import trained
 from mezzotint.core import atomic
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.feed import to_tensor
 
 COUNT, DIGITS = 10_000, 10
-
-
-def trained(options: argparse.Namespace, seed: int) -> Any:
-    """The run of a seed: opened, gone on with, or made."""
-    folder = options.out / f"seed-{seed}"
-    length = {"minutes": options.minutes} if options.minutes else {"steps": options.steps}
-    if (folder / "config.json").exists():
-        return mz.resume(folder, quiet=options.quiet, **length)
-    return mz.train(
-        "infogan",
-        "mnist",
-        out=folder,
-        size=options.size,
-        seed=seed,
-        batch_size=options.batch_size,
-        quiet=options.quiet,
-        settings=options.settings,
-        **length,
-    )
 
 
 @torch.no_grad()
@@ -100,7 +82,18 @@ def main() -> None:
     mnist = open_pictures("mnist", DataConfig(size=options.size))
     results: dict[str, Any] = {}
     for seed in options.seeds:
-        run = trained(options, seed)
+        run = trained(
+            "infogan",
+            "mnist",
+            options.out / f"seed-{seed}",
+            minutes=options.minutes,
+            steps=options.steps,
+            quiet=options.quiet,
+            size=options.size,
+            seed=seed,
+            batch_size=options.batch_size,
+            settings=options.settings,
+        )
         results[str(seed)] = {"steps": run.step, "seconds": run.seconds, **judged(run.model, mnist)}
         mz.traverse(run, run.path / "codes.png", samples=2)
         for code in ("c0", "c1", "c2"):

@@ -17,32 +17,15 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import _stacked
-import mezzotint as mz
+from _trained import trained
 from mezzotint.core.config import parse_assignments
 from mezzotint.data.named import load_named
 from mezzotint.data.output import grid, save_picture
 from mezzotint.tasks.sample import draw
-
-
-def trained(options: argparse.Namespace, folder: Path) -> Any:
-    """A run, made or gone on with."""
-    length = {"minutes": options.minutes} if options.minutes else {"steps": options.steps}
-    if (folder / "config.json").exists():
-        return mz.resume(folder, quiet=options.quiet, **length)
-    return mz.train(
-        options.model,
-        "stacked-mnist",
-        out=folder,
-        seed=options.seed,
-        quiet=options.quiet,
-        settings=parse_assignments(options.set),
-        **length,
-    )
 
 
 def main() -> None:
@@ -59,7 +42,16 @@ def main() -> None:
     shown = [each.removeprefix("model.") for each in options.set if not each.startswith("train.")]
     title = " ".join([options.model, *shown, f"seed={options.seed}"])
     name = re.sub(r"[^\w.=]+", "-", title)[:200]  # names of files have an end
-    run = trained(options, options.out / name)
+    run = trained(
+        options.model,
+        "stacked-mnist",
+        options.out / name,
+        minutes=options.minutes,
+        steps=options.steps,
+        quiet=options.quiet,
+        seed=options.seed,
+        settings=parse_assignments(options.set),
+    )
     mnist = load_named("mnist")
     each = np.bincount(mnist.labels[mnist.fixed_splits["train"]], minlength=10) / len(mnist.fixed_splits["train"])
     share = np.einsum("i,j,k->ijk", each, each, each).ravel()

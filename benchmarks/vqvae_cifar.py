@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-import mezzotint as mz
+from _trained import trained
 from mezzotint.core.config import parse_assignments
 from mezzotint.data.output import grid, save_picture
 from mezzotint.engine.feed import to_tensor
@@ -59,19 +59,15 @@ def main() -> None:
     sets = pictures()
     title = " ".join(["vqvae", *(each.removeprefix("model.") for each in options.set), f"seed={options.seed}"])
     folder = options.out / re.sub(r"[^\w.=]+", "-", title)
-    if (folder / "config.json").exists():
-        run = mz.resume(folder, source=sets["train"], quiet=options.quiet, minutes=options.minutes)
-    else:
-        settings = parse_assignments([*options.set, "data.validation=0"])
-        run = mz.train(
-            "vqvae",
-            sets["train"],
-            out=folder,
-            seed=options.seed,
-            quiet=options.quiet,
-            settings=settings,
-            minutes=options.minutes,
-        )
+    run = trained(
+        "vqvae",
+        sets["train"],
+        folder,
+        minutes=options.minutes,
+        quiet=options.quiet,
+        seed=options.seed,
+        settings=parse_assignments([*options.set, "data.validation=0"]),
+    )
     parts = [to_tensor(sets["test"][i : i + 100]) for i in range(0, len(sets["test"]), 100)]
     codes = torch.cat([run.model.indices(part) for part in parts])
     bits = torch.cat([run.model.code_bits(part) for part in parts])
