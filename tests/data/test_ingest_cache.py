@@ -69,6 +69,14 @@ def test_the_second_time_nothing_is_decoded(opener: Opener) -> None:
     assert opener.decoded == 20
 
 
+def test_a_fingerprint_is_the_same_in_later_versions() -> None:
+    # A run goes on only with the pictures that it was trained on, also after options have been added.
+    found = open_pictures(np.zeros((20, 8, 8), np.uint8), DataConfig(flip=True)).fingerprint
+    assert found == "950e7a6bdbc75aee90b068c4a1ce0f965172af208574a4ef155a21679676f498"
+    other = open_pictures(np.zeros((20, 8, 8), np.uint8), DataConfig(validation=0.2)).fingerprint
+    assert other == "c7fb985d84bed3345e7ba7e85644c017292df2910fda643f5d5cea5263477278"
+
+
 def test_a_changed_file_is_seen_and_a_touched_one_is_recognised(opener: Opener) -> None:
     first = opener()
     os.utime(opener.root / "03.png", (1, 1))

@@ -251,3 +251,12 @@ def test_the_licence_is_said_before_anything_arrives(
     monkeypatch.setattr(named, "download", refuse)
     with pytest.raises(DataError, match="no network"):
         look("mnist", notify=said.append, cache_dir=tmp_path)
+
+
+def test_a_folder_that_hides_a_named_set_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("digits.npy", np.zeros((20, 8, 8), np.uint8))
+    Path("digits.npy").rename("digits")
+    said: list[str] = []
+    assert len(open_pictures("digits", notify=said.append).pictures) == 20
+    assert said == ["digits is the file of that name here, not the set that Mezzotint knows; rename it to have that."]

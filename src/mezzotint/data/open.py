@@ -21,6 +21,7 @@ from mezzotint.data._plan import make_plan
 from mezzotint.data._refit import refit
 from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
+from mezzotint.data.named import is_named, load_named, names
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
 from mezzotint.data.splits import make_splits
@@ -75,6 +76,9 @@ def open_pictures(
         there = False
     if not there:
         return _from_name(str(source), config, cache_dir, workers, progress, notify)
+    if notify is not None and is_named(str(source)):
+        kind = "folder" if path.is_dir() else "file"
+        notify(f"{source} is the {kind} of that name here, not the set that Mezzotint knows; rename it to have that.")
     raw = _load_arrays(path, config)
     if raw is not None:
         return _from_raw(raw, str(source), config, cache_dir, workers)
@@ -93,8 +97,6 @@ def _from_name(
     progress: Progress | None,
     notify: Callable[[str], None] | None,
 ) -> PictureSet:
-    from mezzotint.data.named import is_named, load_named, names
-
     if not is_named(name):
         raise DataError(
             f'There is no file or folder "{name}", and no set of that name ({suggest(name, names()).rstrip(".")}); '
@@ -282,7 +284,8 @@ def _finish(
         fixed=raw.fixed_splits,
     )
     labels = "" if raw.labels is None else hashlib.sha256(np.ascontiguousarray(raw.labels).data).hexdigest()
-    chosen = json.dumps(config.to_json() | {"flip": None}, sort_keys=True)
+    # Without what is at its default, so that a run can go on after an option has been added to those there are.
+    chosen = json.dumps(config.model_dump(mode="json", exclude_defaults=True, exclude={"flip"}), sort_keys=True)
     return PictureSet(
         pictures=raw.pictures,
         labels=raw.labels,
