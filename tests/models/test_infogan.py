@@ -164,3 +164,27 @@ def test_encode_gives_the_means_of_q_and_no_noise() -> None:
 def test_settings_that_make_no_sense(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         made(**settings)
+
+
+def test_agreement_is_the_information_of_both_guesses_and_moves_q_and_what_it_shares() -> None:
+    from mezzotint.nn.information import shared_information
+
+    model = made(categorical=(3, 2), continuous=1, invariance=1.0).eval()  # no statistics of batches
+    pictures = torch.rand(6, 1, 8, 8) * 2 - 1
+    moved = pictures.flip(3)
+    logits = [model.recognition(model.discriminator.features(x)) for x in (pictures, moved)]
+    expected = sum(
+        shared_information(logits[0][:, part].softmax(1), logits[1][:, part].softmax(1))
+        for part in (slice(0, 3), slice(3, 5))
+    )
+    found = model.agreement(model.discriminator.features(pictures), moved)
+    torch.testing.assert_close(found, expected)
+    model.zero_grad()
+    found.backward()
+    assert model.discriminator.first.weight.grad.abs().sum() > 0
+    assert model.recognition.last.weight.grad.abs().sum() > 0
+
+
+def test_invariance_needs_a_kind() -> None:
+    with pytest.raises(ConfigError, match="categorical codes, and there is none"):
+        made(categorical=(), continuous=1, invariance=1.0)

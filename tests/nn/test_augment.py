@@ -19,9 +19,11 @@ from mezzotint.nn.augment import (
     ADA_COLUMNS,
     ADA_GEOMETRY,
     ADA_TRANSFORMS,
+    DEFORM_COLUMNS,
     DIFF_COLUMNS,
     DIFF_TRANSFORMS,
     ada,
+    deform,
     diff_augment,
     next_probability,
 )
@@ -392,3 +394,25 @@ def test_controller_settles_where_the_discriminator_meets_the_target() -> None:
     for _ in range(2000):
         p = next_probability(p, 1 - p, 256)
     assert abs(p - 0.4) <= 256 / 500_000
+
+
+def test_small_deformations_move_what_they_say() -> None:
+    """A point, seen through each of the six numbers alone, lies where the stated map puts it."""
+    picture = torch.zeros(1, 1, 41, 41)
+    picture[0, 0, 20, 28] = 1  # 8 to the right of the centre
+
+    def centre(column: int, value: float) -> tuple[float, float]:
+        u = torch.full((1, DEFORM_COLUMNS), 0.5)
+        u[0, column] = value
+        seen = deform(picture, u)[0, 0]
+        mass = seen / seen.sum()
+        place = torch.arange(41.0) - 20
+        return float((mass.sum(0) * place).sum()), float((mass.sum(1) * place).sum())
+
+    angle = math.radians(20)
+    assert centre(0, 0.0) == pytest.approx((8 * math.cos(angle), 8 * math.sin(angle)), abs=0.2)
+    assert centre(1, 1.0) == pytest.approx((8, 0), abs=0.2)  # a slant moves nothing in the middle row
+    assert centre(2, 0.0) == pytest.approx((8 * 2**0.3, 0), abs=0.2)
+    assert centre(3, 0.0) == pytest.approx((8, 0), abs=0.2)
+    assert centre(4, 0.0) == pytest.approx((8 + 4.1, 0), abs=0.2)
+    assert centre(5, 1.0) == pytest.approx((8, -4.1), abs=0.2)

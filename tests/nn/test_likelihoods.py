@@ -17,6 +17,7 @@ from mezzotint.nn.likelihoods import (
     discretised_logistic,
     gaussian,
     least_scale,
+    quantile,
 )
 
 
@@ -109,3 +110,22 @@ def test_a_vae_survives_an_encoder_gone_astray(network: str) -> None:
         assert value is not None
         assert value.isfinite().all()
     assert model.encoder.head.bias.grad[4:].abs().min() > 0
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "logistic"])
+def test_quantiles_of_even_numbers_follow_the_distribution(kind: str) -> None:
+    """Their histogram is what `bernoulli`, `discretised_logistic` and the normal distribution say of each value."""
+    n = 200_000
+    u = ((torch.arange(n, dtype=torch.float64) + 0.5) / n)[:, None]
+    output = {"bernoulli": [0.7], "gaussian": [0.1], "logistic": [0.2, -1.5]}[kind]
+    scale = torch.tensor(-2.0, dtype=torch.float64)
+    x = quantile(kind, torch.tensor([output], dtype=torch.float64).expand(n, -1), u, scale)
+    if kind == "gaussian":
+        assert x.mean().item() == pytest.approx(0.1, abs=1e-4)
+        assert x.std().item() == pytest.approx(math.exp(-2), rel=1e-3)
+        return
+    values, counts = x.flatten().unique(return_counts=True)
+    said = torch.tensor(output, dtype=torch.float64).view(1, -1, 1, 1)
+    at = values.view(-1, 1, 1, 1)
+    log_p = bernoulli(said, at) if kind == "bernoulli" else discretised_logistic(said[:, :1], said[:, 1:], at)
+    torch.testing.assert_close(counts.double() / n, log_p.exp(), atol=1e-4, rtol=0)

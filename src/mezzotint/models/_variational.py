@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +53,7 @@ class Variational(Likelihood):
     [z | one-hot class]; the class is the code "class".
     """
 
-    averaged = ("encoder", "decoder", "scale")
+    averaged: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "scale")
     config: VariationalConfig
     encoder: Any
     decoder: Any
@@ -153,7 +153,7 @@ class Variational(Likelihood):
         latents = super().latent(n, seed, truncation)
         if self.classes:
             drawn = torch.from_numpy(rng.stream(seed, "classes").integers(0, self.classes, n)).to(self.device)
-            latents[:, self.units :] = F.one_hot(drawn, self.classes)
+            latents[:, self.units : self.units + self.classes] = F.one_hot(drawn, self.classes)
         return latents
 
     @torch.no_grad()
@@ -177,16 +177,18 @@ class Variational(Likelihood):
         bound = self.log_p(pictures, self.output(mean, classes)) - gaussian_kl(mean, log_variance)
         return torch.cat((mean, classes), 1), bound
 
+    def said(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """What the decoder says of latents [N, latent]; labels [N] stand in for the class in them."""
+        latents = latents.to(self.device)
+        classes = latents[:, self.units : self.units + self.classes] if labels is None else self.one_hot(labels)
+        return self.output(latents[:, : self.units], classes)
+
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of p(x|z), with gradients: pictures [N, C, H, W] in [-1, 1] of latents [N, latent].
 
         Labels [N] stand in for the class in the latents of a conditional model.
         """
-        latents = latents.to(self.device)
-        classes = self.one_hot(labels) if labels is not None else None
-        if classes is not None:
-            latents = torch.cat((latents[:, : self.units], classes), 1)
-        output: Tensor = self.decoder(latents)
+        output = self.said(latents, labels)
         if self.config.likelihood == "bernoulli":
             return torch.sigmoid(output) * 2 - 1
         return output[:, : self.spec.channels].clamp(-1, 1)

@@ -17,9 +17,11 @@ from mezzotint.engine.codes import Code, entropy
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, Discriminator, initialise
+from mezzotint.nn.augment import DEFORM_COLUMNS, deform
 from mezzotint.nn.fastconv import FastConv2d
+from mezzotint.nn.information import shared_information
 from mezzotint.nn.likelihoods import bounded_log_variance
-from mezzotint.nn.norm import BatchNorm2d
+from mezzotint.nn.norm import BatchNorm2d, grouped
 
 _HIDDEN = 128
 _LEAST_LOG_VARIANCE = -6.0
@@ -39,6 +41,11 @@ class InfoGANConfig(ConvolutionalConfig):
     continuous: int = option(2, "How many continuous codes there are, even in [-1, 1].", ge=0, le=256)
     categorical_weight: float = option(1.0, "Weight lambda of what pictures tell of the categorical codes.", gt=0)
     continuous_weight: float = option(1.0, "Weight lambda of what pictures tell of the continuous codes.", gt=0)
+    invariance: float = option(
+        0.0,
+        "Weight of what the kinds that Q sees in a real picture and in the same one deformed tell of each other (IIC).",
+        ge=0,
+    )
     variance: Literal["unit", "learned"] = option(
         "unit", "Of a continuous code given the picture: 1, or told by the network for each picture."
     )
@@ -78,6 +85,14 @@ class Recognition(nn.Module):
         return outputs.flatten(1).float()
 
 
+def _part(features: Tensor, first: int, count: int) -> Tensor:
+    """`count` rows of features [N, C, h, w].
+
+    Cut out as [N, h, w, C], so that the gradient, which is zero elsewhere, is laid out like that of the scores.
+    """
+    return features.permute(0, 2, 3, 1)[first : first + count].permute(0, 3, 1, 2)
+
+
 @register
 class InfoGAN(Convolutional):
     """Information maximising generative adversarial network.
@@ -98,6 +113,12 @@ class InfoGAN(Convolutional):
     with variance 1 gives a loose bound of a uniform code, which may lie below 0. lambda is 1 in appendix C and in
     the authors' code; section 5 speaks of a smaller one for continuous codes.
 
+    What kinds a categorical code finds is settled in the first hundreds of rounds, and two digits may end in one of
+    them. With `invariance` Q, and the layers it shares, also make large what its guesses at the kind of a real picture
+    and of the same picture a little turned, slanted, scaled and moved tell of each other (Ji et al. 2019, "Invariant
+    Information Clustering", arXiv:1807.06653, eq. 3): then no kind is a matter of pose, and all are equally frequent
+    among real pictures. It is not part of the paper.
+
     A latent is [noise | one-hot categorical codes | continuous codes]; the codes are called c0, c1 ... in this order.
     Truncation keeps continuous codes within [-t, t] and leaves categorical ones alone.
 
@@ -107,7 +128,7 @@ class InfoGAN(Convolutional):
 
     Raises:
         ConfigError: the pictures are smaller than 8 or larger than 256 pixels, there is no code, or `conditional`
-            without classes.
+            without classes, or `invariance` without a categorical code.
 
     Example:
         >>> from mezzotint.engine.model import PictureSpec
@@ -129,7 +150,7 @@ class InfoGAN(Convolutional):
     tiny = {"latent": 8, "width": 8, "discriminator_width": 8, "dense": 16}
     variants = (
         {"dense": 0, "smallest": 4, "categorical": (), "continuous": 1, "variance": "learned"},
-        {"categorical": (3, 2), "continuous": 0, "loss": "relativistic"},
+        {"categorical": (3, 2), "continuous": 0, "loss": "relativistic", "invariance": 1.0},
         {"conditional": True, "loss": "hinge", "spectral_norm": True, "gradient_penalty": 1.0},
     )
     discriminator_type = SharedDiscriminator
@@ -143,6 +164,8 @@ class InfoGAN(Convolutional):
         kinds = len(config.categorical)
         if not kinds + config.continuous:
             raise ConfigError("infogan needs a code; set model.categorical or model.continuous, or train dcgan.")
+        if config.invariance and not kinds:
+            raise ConfigError("model.invariance is of categorical codes, and there is none; set it to 0.")
         wide = sum(config.categorical)
         super().__init__(config, spec, wide + config.continuous)
         self.latent_size = config.latent + wide + config.continuous
@@ -180,29 +203,33 @@ class InfoGAN(Convolutional):
     def discriminator_loss(self, turn: Turn) -> Terms:
         """The game's terms, and what Q cannot tell of the codes of generated pictures."""
         latents, fakes = turn.prepared
-        terms = super().discriminator_loss(replace(turn, prepared=fakes))
+        terms = dict(super().discriminator_loss(replace(turn, prepared=fakes)))
         real = len(turn.pictures)  # they come first; their codes nobody knows
-        return {**terms, **self._information(turn, self._seen(real, len(fakes)), latents)}
+        features = self._seen()
+        terms |= self._information(turn, _part(features, real, len(fakes)), latents)
+        if self.config.invariance:
+            moved = deform(turn.pictures, turn.draw.uniform(real, DEFORM_COLUMNS))
+            found = self.agreement(_part(features, 0, real), moved)
+            turn.note("agreement", found)
+            terms["invariance"] = -self.config.invariance * found
+        return terms
 
     def generator_loss(self, turn: Turn) -> Terms:
         """The game's term, and what Q cannot tell of the codes of the pictures."""
         latents, fakes = turn.prepared
         terms = super().generator_loss(replace(turn, prepared=fakes))
-        return {**terms, **self._information(turn, self._seen(0, len(fakes)), latents)}
+        return {**terms, **self._information(turn, _part(self._seen(), 0, len(fakes)), latents)}
 
     def judge(self, packs: Tensor, labels: Tensor | None) -> Tensor:
         """The discriminator's scores [N]; its features are kept for Q, so that they are computed once."""
         scores, self._features = self.discriminator(packs, labels, share=True)
         return scores
 
-    def _seen(self, first: int, count: int) -> Tensor:
-        """Features [count, C, h, w] of some of what was judged last.
-
-        Cut out as [N, h, w, C], so that the gradient, which is zero elsewhere, is laid out like that of the scores.
-        """
+    def _seen(self) -> Tensor:
+        """Features [N, C, h, w] of all that was judged last."""
         features, self._features = self._features, None
         assert features is not None
-        return features.permute(0, 2, 3, 1)[first : first + count].permute(0, 3, 1, 2)
+        return features
 
     def _information(self, turn: Turn, features: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """-lambda L_I as a term for each kind of code."""
@@ -210,6 +237,23 @@ class InfoGAN(Convolutional):
         turn.note("information", torch.stack(tuple(bounds.values())).sum())
         weights = {"categorical": self.config.categorical_weight, "continuous": self.config.continuous_weight}
         return {kind: -weights[kind] * bound for kind, bound in bounds.items()}
+
+    def agreement(self, features: Tensor, moved: Tensor) -> Tensor:
+        """What Q's guesses at the kinds of pictures and of the same ones deformed tell of each other: nats [].
+
+        Args:
+            features: the discriminator's, of the pictures [N, *shape].
+            moved: the deformed pictures [N, C, H, W].
+        """
+        both = torch.cat((features, self.discriminator.features(moved)))
+        with grouped(self.recognition, 2):  # each keeps its own statistics
+            one, other = self.recognition(both).chunk(2)
+        found = [
+            shared_information(self._outputs(one, code).softmax(1), self._outputs(other, code).softmax(1))
+            for code in self._codes
+            if not code.continuous
+        ]
+        return torch.stack(found).sum()
 
     def information(self, outputs: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """L_I in nats, the mean over the batch, of the categorical and of the continuous codes, where there are any.

@@ -63,6 +63,16 @@ def inverse_geometry(draws: Draws, height: int, width: int) -> tuple[Tensor, Ten
     return linear, offset - _times(linear, pixels[:, :, None])[:, :, 0]
 
 
+def small_geometry(u: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """As `inverse_geometry`, of small deformations; u: [N, 6] in [-1, 1]."""
+    angle, slant = math.radians(20) * u[:, 0], 0.3 * u[:, 1]
+    one, none = torch.ones_like(slant), torch.zeros_like(slant)
+    slanted = torch.stack((one, slant, none, one), 1).unflatten(1, (2, 2))
+    linear = _times(_rotation(angle.cos(), angle.sin()), slanted)
+    linear = _times(linear, _diagonal(torch.exp2(0.3 * u[:, 2]), torch.exp2(0.3 * u[:, 3])))
+    return linear, 0.1 * u[:, 4:6] * torch.tensor([width, height], dtype=u.dtype, device=u.device)
+
+
 def colours(draws: Draws) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The numbers of `recolour`, each [N].
 

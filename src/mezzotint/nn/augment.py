@@ -33,6 +33,9 @@ ADA_TRANSFORMS = ADA_GEOMETRY + ADA_COLOUR
 ADA_COLUMNS = 28
 """Uniform numbers that `ada` takes for each picture, however many parts are chosen."""
 
+DEFORM_COLUMNS = 6
+"""Uniform numbers that `deform` takes for each picture."""
+
 
 def diff_augment(pictures: Tensor, uniform: Tensor, transforms: Collection[str] = DIFF_TRANSFORMS) -> Tensor:
     """DiffAugment (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv:2006.10738).
@@ -142,6 +145,29 @@ def ada(
     if set(transforms) & set(ADA_COLOUR):
         out = forms.recolour(out, *forms.colours(draws))
     return forms.in_order_of(pictures, out)
+
+
+def deform(pictures: Tensor, uniform: Tensor) -> Tensor:
+    """Each picture turned, slanted, scaled and moved a little, so that it shows the same thing from elsewhere.
+
+    Turned by up to 20 degrees either way, slanted by up to 0.3 of its height, each side times 2^-0.3 to 2^0.3, and
+    moved by up to a tenth of each side; bilinear, mirrored at the outer pixels.
+
+    Args:
+        pictures: [N, C, H, W].
+        uniform: [N, DEFORM_COLUMNS] in [0, 1).
+
+    Returns:
+        [N, C, H, W] in the type and memory order of `pictures`.
+
+    Example:
+        >>> pictures = torch.rand(2, 1, 16, 16)
+        >>> still = deform(pictures, torch.full((2, DEFORM_COLUMNS), 0.5))
+        >>> bool((still == pictures).all()), deform(pictures, torch.rand(2, DEFORM_COLUMNS)).shape == pictures.shape
+        (True, True)
+    """
+    linear, offset = forms.small_geometry(2 * uniform.float() - 1, *pictures.shape[2:])
+    return forms.in_order_of(pictures, forms.resample(pictures.contiguous(), linear, offset))
 
 
 def next_probability(

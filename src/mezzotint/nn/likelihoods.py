@@ -82,3 +82,30 @@ def discretised_logistic(mean: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * scale))
     inner = torch.where(x > 1 - half, F.logsigmoid(-lower), middle)
     return torch.where(x < -1 + half, F.logsigmoid(upper), inner).flatten(-3).sum(-1)
+
+
+def quantile(kind: str, output: Tensor, u: Tensor, log_scale: Tensor | None = None) -> Tensor:
+    """The value below which the share u of a distribution lies; uniform u give draws, u = 1/2 the middle.
+
+    Args:
+        kind: "bernoulli", "gaussian" or "logistic".
+        output: what a decoder says: logits or means [N, C], of the logistic means and log scales [N, 2C].
+        u: in (0, 1), [N, C].
+        log_scale: of the gaussian, broadcast to u.
+
+    Returns:
+        [N, C] in [-1, 1]; of the logistic on one of the 256 levels.
+
+    Example:
+        >>> quantile("bernoulli", torch.zeros(1, 2), torch.tensor([[0.4, 0.6]])).tolist()
+        [[-1.0, 1.0]]
+    """
+    if kind == "bernoulli":
+        return torch.where(u > torch.sigmoid(-output), 1.0, -1.0).to(u)
+    if kind == "gaussian":
+        assert log_scale is not None
+        return (output + log_scale.exp() * torch.special.ndtri(u)).clamp(-1, 1)
+    mean, log_scale = output.chunk(2, 1)
+    value = mean + log_scale.clamp(min=-7).exp() * torch.logit(u)
+    half = (LEVELS - 1) / 2
+    return ((value + 1) * half).round().clamp(0, LEVELS - 1) / half - 1
