@@ -22,7 +22,7 @@ def test_hard_guesses_have_the_information_of_their_table() -> None:
     assert found.item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_its_gradient_is_finite_where_a_kind_is_never_guessed_and_leads_to_certain_even_guesses() -> None:
+def test_its_gradient_is_finite_where_a_kind_is_never_guessed_and_leads_to_certain_and_fairly_even_ones() -> None:
     torch.manual_seed(0)
     logits = torch.randn(60, 3).requires_grad_()
     adam = torch.optim.Adam([logits], 0.1)
@@ -32,7 +32,8 @@ def test_its_gradient_is_finite_where_a_kind_is_never_guessed_and_leads_to_certa
         adam.zero_grad()
         loss.backward()
         adam.step()
-    assert -loss.item() == pytest.approx(math.log(3), abs=0.02)
+    assert p.max(1).values.min() > 0.99
+    assert math.log(3) - 0.05 < -loss.item() <= math.log(3)
     certain = torch.eye(3)[torch.zeros(8, dtype=torch.long)].requires_grad_()
     (gradient,) = torch.autograd.grad(shared_information(certain, certain), certain)
     assert bool(torch.isfinite(gradient).all())
