@@ -120,6 +120,15 @@ class Marginalises(Protocol):
 
 
 @runtime_checkable
+class Infers(Protocol):
+    """Gives a normal distribution of latents for each picture, q(z|x)."""
+
+    def infer(self, pictures: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Its mean and log variance [N, units] each; a conditional model reads classes that are not given."""
+        ...
+
+
+@runtime_checkable
 class Quantises(Protocol):
     """Turns pictures into whole numbers and back."""
 
@@ -144,6 +153,7 @@ CAPABILITIES: dict[str, type] = {
         Scores,
         Marginalises,
         Codes,
+        Infers,
         Quantises,
     )
 }

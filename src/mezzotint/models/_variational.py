@@ -170,6 +170,19 @@ class Variational(Likelihood):
         latents = torch.stack([latents for latents, _ in found])
         return latents[best, torch.arange(len(pictures), device=self.device)]
 
+    @torch.no_grad()
+    def infer(self, pictures: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), [N, units] each, of pictures [N, C, H, W] in [-1, 1].
+
+        Of a conditional model the classes are the labels [N], or those under which the pictures are likeliest.
+        """
+        pictures = self.check_pictures(pictures)
+        classes = None
+        if self.classes:
+            known = self.encode(pictures) if labels is None else None
+            classes = self.one_hot(labels) if known is None else known[:, self.units : self.units + self.classes]
+        return self.posterior(pictures, classes)
+
     def _as_class(self, pictures: Tensor, label: int) -> tuple[Tensor, Tensor]:
         """Latents [N, latent] of pictures taken for this class, and log p(x|z, y) - KL at the mean, nats [N]."""
         classes = self.all_of(label, len(pictures))

@@ -126,6 +126,8 @@ class PixelCNN(nn.Module):
         self.classes = classes
         self.embeds: Any = nn.ModuleList(nn.Embedding(count, width) for _ in range(books))
         self.stacks = GatedStacks(width, layers, classes)
+        for layer in self.stacks.layers if classes else ():
+            nn.init.normal_(layer.told.weight)  # a class is an embedding
         self.before = nn.ModuleList(nn.Embedding(count, width) for _ in range(books - 1))
         self.heads: Any = nn.ModuleList(nn.Linear(width, count) for _ in range(books))
 

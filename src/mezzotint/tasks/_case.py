@@ -73,6 +73,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
     "fakes": lambda c: None if c.made is not None or "samples" in c.can else _lacks(c, "samples"),
     "reconstructs": lambda c: None if "reconstructs" in c.can else _lacks(c, "reconstructs"),
     "encodes": lambda c: None if "encodes" in c.can else _lacks(c, "encodes"),
+    "infers": lambda c: None if "infers" in c.can else _lacks(c, "infers"),
     "factors": lambda c: _no_factors(c),
     "scores": lambda c: None if "scores" in c.can else _lacks(c, "scores"),
     "marginalises": lambda c: None if "marginalises" in c.can else _lacks(c, "marginalises"),
@@ -87,6 +88,10 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
 }
 
 
+_OF_MODELS = {"fakes", "reconstructs", "encodes", "infers", "scores", "marginalises"}
+"""Those that a model has or has not."""
+
+
 def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
     """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of points for points.
 
@@ -99,7 +104,7 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
     for name in usual if asked is None else asked:
         needs = METRICS[name].needs
         why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
-        if (points or min(case.size[:2]) == 1) and not {"points", "scores", "marginalises"} & set(needs):
+        if (points or min(case.size[:2]) == 1) and not {"points", "scores", "marginalises", "infers"} & set(needs):
             what = "points of the plane" if points else "single rows of numbers"
             why = f"these are {what}, and it is a score of pictures"
         if why is not None:
@@ -107,7 +112,7 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
     if asked is None:
         return [name for name in usual if name not in skipped], skipped
     for name, why in skipped.items():
-        lacking = {"fakes", "reconstructs", "encodes", "scores", "marginalises"} & set(METRICS[name].needs)
+        lacking = _OF_MODELS & set(METRICS[name].needs)
         error = CapabilityError if lacking and "does not" in why else DataError
         raise error(f'"{name}" cannot be had: {why}.')
     return asked, {}

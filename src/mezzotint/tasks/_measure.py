@@ -92,6 +92,19 @@ def encoded(model: Any, real: RealSide, rows: NDArray[np.int64], moved: Callable
     return np.concatenate(found)
 
 
+@torch.no_grad()
+def inferred(
+    model: Any, real: RealSide, rows: NDArray[np.int64], moved: Callable[[int], None]
+) -> tuple[Values, Values]:
+    """Mean and log variance [N, units] of the model's latents of some of the real pictures."""
+    found = []
+    for seen, original in _batches(model, real, rows):
+        found.append([each.double().cpu().numpy() for each in model.infer(seen)])
+        moved(len(original))
+    mean, log_variance = (np.concatenate(each) for each in zip(*found, strict=True))
+    return mean, log_variance
+
+
 def coded_rows(real: RealSide, seed: int) -> NDArray[np.int64]:
     """The pictures whose codes are scored."""
     if len(real.rows) <= CODED:

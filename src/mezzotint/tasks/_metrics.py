@@ -17,6 +17,7 @@ from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.inception import inception_score
 from mezzotint.metrics.kid import kernel_distance
+from mezzotint.metrics.latent import active_units, gaussian_kl_of, latent_information
 from mezzotint.metrics.modes import point_modes
 from mezzotint.metrics.neighbours import memorising
 from mezzotint.metrics.prdc import prdc
@@ -47,6 +48,7 @@ class Gathered:
         seed: of every choice.
         n_real, n_fake: how many pictures there were.
         points: the true modes, where the real pictures are points of the plane.
+        inferred: mean and log variance [N, units] of q(z|x) of real pictures, where a score needs them.
         codes, factors: of the same real pictures, where a score needs them.
     """
 
@@ -62,6 +64,7 @@ class Gathered:
     points: Points | None = None
     codes: NDArray[np.float32] | None = None
     factors: Factors | None = None
+    inferred: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,22 @@ def _disentanglement(g: Gathered) -> list[Found]:
     ]
 
 
+def _latent(g: Gathered) -> list[Found]:
+    assert g.inferred is not None
+    mean, log_variance = g.inferred
+    n, seen = len(mean), latent_information(mean, log_variance, g.seed)
+    kl = mean_estimate(gaussian_kl_of(mean, log_variance), "pictures")
+    title = "information of the latent about the picture"
+    return [
+        Found(title, "mutual information", "higher", seen, n, 0, "nats", of_features=False),
+        Found("KL divergence of latents from the prior", "kl of q(z|x)", "lower", kl, n, 0, "nats", of_features=False),
+        Found(
+            *("active units", "units whose mean varies by more than 0.01", "higher", active_units(mean), n, 0),
+            *(f"of {mean.shape[1]}", False),
+        ),
+    ]
+
+
 METRICS: dict[str, Metric] = {
     "frechet": Metric(("fakes",), _frechet, "Fréchet distance of features; FID with the standard Inception"),
     "kid": Metric(("fakes",), _kid, "kernel distance of features, unbiased"),
@@ -262,6 +281,7 @@ METRICS: dict[str, Metric] = {
     "disentanglement": Metric(
         ("encodes", "factors"), _disentanglement, "does each unit of the code tell one known factor?", dear=True
     ),
+    "latent": Metric(("infers",), _latent, "how much the latent tells of a picture, and how many of its units do"),
     "likelihood": Metric(("scores",), _likelihood, "log-likelihood by the model, or its lower bound"),
     "nll": Metric(("marginalises",), _nll, "negative log-likelihood by importance sampling", dear=True),
 }

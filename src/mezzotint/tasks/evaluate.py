@@ -156,7 +156,7 @@ class _Counter:
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
         self.total += case.n_fake * ("points" in needs)
         self.total += paired * (("reconstructs" in needs) + len(needs & set(_measure.LIKELIHOODS)))
-        self.total += len(_measure.coded_rows(case.real, case.seed)) * ("factors" in needs)
+        self.total += len(_measure.coded_rows(case.real, case.seed)) * len(needs & {"factors", "infers"})
         if "training pictures" in needs:
             self.total += len(_training(case))
         self.done, self._progress = 0, progress
@@ -194,12 +194,16 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
     if "factors" in needs:
         coded = _measure.coded_rows(case.real, case.seed)
         codes, factors = _measure.encoded(case.model, case.real, coded, done), known_factors(case.real.pictures, coded)
+    inferred = None
+    if "infers" in needs:
+        inferred = _measure.inferred(case.model, case.real, _measure.coded_rows(case.real, case.seed), done)
     n_real = len(case.real.rows)
     points = case.real.pictures.points
     return Gathered(
         *(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, points),
         codes=codes,
         factors=factors,
+        inferred=inferred,
     )
 
 

@@ -95,6 +95,17 @@ def _marginalises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     assert said, f"{what} accepts no samples"
 
 
+def _infers(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
+    mean, log_variance = model.infer(pictures)
+    assert mean.shape == log_variance.shape, f"{model.name}.infer gives two shapes"
+    assert len(mean) == len(pictures), f"{model.name}.infer has shape {tuple(mean.shape)}"
+    assert bool(torch.isfinite(log_variance).all()), f"{model.name}.infer gives a variance that is not finite"
+    coded = model.encode(pictures)[:, : mean.shape[1]]
+    assert torch.allclose(coded, mean, atol=1e-4), f"{model.name}: encode is not the mean of infer"
+    if labels is not None:
+        assert model.infer(pictures, labels)[0].shape == mean.shape
+
+
 def _quantises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     indices = model.indices(pictures)
     assert indices.dtype == torch.int64, f"{model.name}.indices gives {indices.dtype}"
@@ -113,5 +124,6 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "criticises": _criticises,
     "scores": _scores,
     "marginalises": _marginalises,
+    "infers": _infers,
     "quantises": _quantises,
 }
