@@ -199,7 +199,7 @@ KINDS = {
 }
 
 
-NOTES = ("accuracy", "gap", "augmentation", "information")
+NOTES = ("accuracy", "gap", "augmentation", "information", "agreement")
 """What is logged beside the losses."""
 
 
@@ -207,6 +207,7 @@ def loss_curves(kind: type[Model]) -> dict[str, list[float]]:
     """The sum of each phase's loss terms at steps 1, 25, 50, 75 and 100."""
     trainer = make_trainer(kind, make_pictures(), batch_size=8)
     curves: dict[str, list[float]] = {player.phase.name: [] for player in trainer.players}
+    curves |= {each.name: [] for each in trainer.fitting.passes}
     for step in range(1, 101):
         trainer.round()
         if step == 1 or step % 25 == 0:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import mezzotint as mz
-from mezzotint.core.errors import TrainingError
+from mezzotint.core.errors import ConfigError, TrainingError
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.model import MODELS
 
@@ -22,7 +22,7 @@ pytest.importorskip("lightning_fabric")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", [cls.name for cls in MODELS if not cls.fitted()])
 def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
     """Four steps of 32 pictures, by one process and by two with 16 each; batch statistics are those of all 32."""
     weights = []
@@ -90,3 +90,8 @@ def test_sigterm_reaches_the_children(tmp_path: Path) -> None:
     assert child.returncode == 130, said
     assert "Stopped after step" in said
     assert mz.load(tmp_path / "run").step > 0
+
+
+def test_a_fit_is_not_shared(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="gmm is fitted by one process"):
+        mz.train("gmm", "digits", out=tmp_path / "a", processes=2, quiet=True)

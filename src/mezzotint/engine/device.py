@@ -15,14 +15,20 @@ from torch import Tensor
 from mezzotint.core.errors import ConfigError
 
 
-def choose_device(wish: str) -> torch.device:
+def choose_device(wish: str, doubles: bool = False) -> torch.device:
     """The device a person asked for; "auto" is CUDA, else MPS, else the CPU.
 
+    Args:
+        wish: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        doubles: whether double precision is needed, which MPS has not.
+
     Raises:
-        ConfigError: that device is not on this machine.
+        ConfigError: that device is not on this machine, or has no double precision where it is needed.
     """
     available = ["cpu"]
-    if torch.backends.mps.is_available():
+    if doubles and wish == "mps":
+        raise ConfigError("mps has no double precision, in which this model computes; use --device cpu.")
+    if torch.backends.mps.is_available() and not doubles:
         available.insert(0, "mps")
     if torch.cuda.is_available():
         available.insert(0, "cuda")

@@ -24,6 +24,7 @@ from mezzotint.engine.device import autocast, deterministic, lays_channels_last,
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.ema import EMA
 from mezzotint.engine.feed import to_labels, to_tensor
+from mezzotint.engine.fitting import Fitting
 from mezzotint.engine.model import Model
 from mezzotint.engine.optim import lr_factor
 from mezzotint.engine.parallel import Alone, Parallel
@@ -73,6 +74,7 @@ class Trainer:
         with torch.no_grad():
             model.begin(self.training)  # where a checkpoint follows, `restore` has the last word
         self.players = [Player(phase, model) for phase in model.phases()]
+        self.fitting = Fitting(model.passes(), len(self.batches), config.batch_size)
         self.ema = EMA(model, model.averaged, config.ema, config.ema_every) if config.ema and model.averaged else None
         self.step = 0
         self.examples = 0
@@ -124,11 +126,15 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether no round follows: the steps are done, or something asked to stop."""
-        return self.stop_reason is not None or (self.config.steps is not None and self.step >= self.config.steps)
+        """Whether no round follows: the steps or the passes are done, or something asked to stop."""
+        steps_up = self.config.steps is not None and self.step >= self.config.steps
+        return self.stop_reason is not None or steps_up or self.fitting.over(self.examples)
 
     def round(self) -> None:
-        """One round: every phase takes its turns."""
+        """One round: every phase takes its turns; of a model that is fitted, one batch of a pass."""
+        if self.fitting:
+            self._look()
+            return
         self._kept, self._serial = None, -1
         factor = lr_factor(self.config, self.step)
         if factor != self._lr:
@@ -147,6 +153,23 @@ class Trainer:
         self.step += 1
         if self.ema is not None:
             self.ema.update(self.step)
+
+    def _look(self) -> None:
+        """The next batch of a pass, and the end of the pass if it was the last; after all passes, nothing."""
+        if self.fitting.over(self.examples):
+            self.step += 1
+            return
+        now, size = self.fitting.now(self.examples), self.fitting.size(self.examples)
+        raw = self.batches.at(self.examples, size)
+        pictures, labels = to_tensor(raw.pictures, self.device), to_labels(raw.labels, self.device)
+        turn = Turn(pictures, labels, self._draw(("fit", self.step), 0), self.step)
+        with torch.no_grad():
+            for name, value in now.see(turn).items():
+                self.losses[f"{now.name}/{name}"] = value
+            self.examples += size
+            if self.fitting.closes(self.examples):
+                self.examples = self.fitting.after(self.examples, now.close())
+        self.step += 1
 
     def _update(self, player: Player, turn_number: int, hands_on: bool) -> None:
         """One turn of one player: gradients for its own networks only, loss, finite check, backward, step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.core.registry import Registry
 from mezzotint.data.points import points_from_json
 from mezzotint.data.types import Columns, PictureSet, Points, Sound
+from mezzotint.engine.fitting import Pass
 from mezzotint.engine.phase import Phase, Turn
 
 MODELS: Registry[type[Model]] = Registry("model", package="mezzotint.models", group="mezzotint.models")
@@ -107,6 +109,10 @@ class Model(nn.Module):
     """Further settings, each of which takes other paths through the model; the contract is checked with each."""
     unexported: ClassVar[Mapping[str, str]] = {}
     """Functions that it has and an exported graph cannot hold -> why, in a clause."""
+    estimates: ClassVar[tuple[str, ...]] = ()
+    """Of a model that is fitted: the buffers that hold what is estimated; further ones hold sums on the way to it."""
+    doubles: ClassVar[bool] = False
+    """Whether it computes in double precision, which not every device has."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 
@@ -116,8 +122,17 @@ class Model(nn.Module):
         self.spec = spec
 
     def phases(self) -> tuple[Phase, ...]:
-        """The turns of one round of training, in order."""
-        raise NotImplementedError
+        """The turns of one round of training, in order; none for a model that is fitted."""
+        return ()
+
+    def passes(self) -> tuple[Pass, ...]:
+        """Of a model that is fitted: how it looks at all training pictures."""
+        return ()
+
+    @classmethod
+    def fitted(cls) -> bool:
+        """Whether it is fitted in passes rather than trained in phases."""
+        return cls.passes is not Model.passes
 
     def validation_loss(self, turn: Turn) -> Tensor | None:
         """A number (0-dim) on held-out pictures that is smaller for a better model, or None."""
@@ -146,8 +161,8 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
+        """Where the parameters are, or the sums of a model that is fitted."""
+        return next(chain(self.parameters(), self.buffers())).device
 
     def check_pictures(self, pictures: Tensor) -> Tensor:
         """`pictures` on the model's device and in its precision, if they are floats [N, C, H, W] of its own shape.
@@ -164,7 +179,8 @@ class Model(nn.Module):
             raise ConfigError(
                 f"This model takes pictures as floats in [-1, 1]; got {pictures.dtype}: for bytes, x / 127.5 - 1."
             )
-        return pictures.to(next(self.parameters()))
+        known = next(self.parameters(), None)
+        return pictures.to(self.device, torch.float32 if known is None else known.dtype)
 
     def check_labels(self, n: int, labels: Tensor | None) -> Tensor | None:
         """`labels` on the model's device, checked against the model's classes.

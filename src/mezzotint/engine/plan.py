@@ -96,6 +96,8 @@ def _worth_compiling(length: float, device: torch.device) -> tuple[str, str]:
 def _precision(
     model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device
 ) -> tuple[TrainConfig, str, float | None]:
+    if model.fitted():
+        return config.changed(precision="fp32"), "Fitted in double precision.", None
     if config.precision != "auto":
         return config, f"Precision {config.precision}, as asked.", None
     if not has_bf16(device):
@@ -141,6 +143,9 @@ def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.
     state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
     gradients = sum(sum(p.numel() * p.element_size() for p in player.parameters) for player in trainer.players)
     activations = sum(size for pointer, size in saved.items() if pointer not in weights)
+    if model.fitted():
+        fitted = {name: model.get_buffer(name).numel() for name in model.estimates}
+        return Plan(fitted, counter.get_total_flops(), seconds, state, config.precision)
     networks = {name: sum(p.numel() for p in net.parameters()) for name, net in model.named_children()}
     return Plan(
         {name: count for name, count in networks.items() if count},

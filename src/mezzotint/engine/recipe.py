@@ -9,10 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mezzotint.core.config import Config
 from mezzotint.core.errors import CheckpointError
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.device import choose_device
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
 
 SCHEMA = 1
@@ -52,6 +55,10 @@ class Recipe:
     def build(self) -> Model:
         """A fresh model; the seed decides its weights."""
         return build(self.name, self.model.to_json(), self.spec, self.train.seed)
+
+    def device(self, wish: str) -> torch.device:
+        """The device that is wished for; "auto" is the fastest that can hold the model. See `choose_device`."""
+        return choose_device(wish, MODELS.get(self.name).doubles)
 
     def with_train(self, **values: Any) -> Recipe:
         """A copy with some training settings changed."""

@@ -137,7 +137,7 @@ def from_pretrained(
     recipe = _read_recipe(path)
     weights = read_safetensors(path / WEIGHTS)
     model = _build(recipe, weights, path)
-    return Pretrained(path, recipe, model.to(choose_device(device)).eval().requires_grad_(False))
+    return Pretrained(path, recipe, model.to(choose_device(device, model.doubles)).eval().requires_grad_(False))
 
 
 def push_to_hub(

@@ -16,6 +16,7 @@ from mezzotint.engine.advice import choices
 from mezzotint.engine.balancing import wanted
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device, keep_freed_memory
+from mezzotint.engine.fitting import Fitting
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
 from mezzotint.engine.parallel import check_processes
 from mezzotint.engine.plan import Plan, plan
@@ -82,7 +83,7 @@ def prepare(
             raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
     data = DataConfig.build(sections.get("data", {}), "data")
     train, model_config = _resolve(cls, sections)
-    device = choose_device(train.device)
+    device = choose_device(train.device, cls.doubles)
     check_processes(train.processes, device)
     keep_freed_memory()
     pictures = open_source(source, data, progress=progress, notify=tell)
@@ -91,8 +92,10 @@ def prepare(
     if chosen:
         layers: list[Mapping[str, Mapping[str, Any]]] = [{each.section: {each.name: each.value}} for each in chosen]
         train, model_config = _resolve(cls, merge(*layers, sections))
-    recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     built = build(model, model_config.to_json(), spec, train.seed)
+    if cls.fitted():
+        train = _fitted(built, train, "steps" in sections.get("train", {}), len(pictures.splits["train"]))
+    recipe = Recipe(model, model_config, spec, data, train, DataSummary.of(pictures))
     _check_labels(built, pictures)
     settle_best(train.best_by, built)
     wanted(built, train.balance_every, train.stop_at_half)
@@ -110,6 +113,15 @@ def _sane(values: Mapping[str, Any]) -> dict[str, Any]:
     if result.get("minutes") is not None and "steps" not in result:
         result["steps"] = None
     return result
+
+
+def _fitted(model: Model, train: TrainConfig, asked: bool, count: int) -> TrainConfig:
+    """The settings of a model that is fitted: as many steps as its passes take, if no number was asked for."""
+    if train.processes > 1:
+        raise ConfigError(f"{model.name} is fitted by one process; leave train.processes out.")
+    if asked or train.minutes is not None:
+        return train
+    return train.changed(steps=Fitting(model.passes(), count, train.batch_size).rounds)
 
 
 def _check_labels(model: Model, pictures: PictureSet) -> None:

@@ -10,7 +10,6 @@ import torch
 
 from mezzotint.core.errors import CheckpointError
 from mezzotint.engine.checkpoint import Checkpoint
-from mezzotint.engine.device import choose_device
 from mezzotint.engine.diagnosing import read_findings
 from mezzotint.engine.diagnosis import Finding
 from mezzotint.engine.folder import RunFolder
@@ -92,7 +91,7 @@ def load(path: str | Path, which: Which = "latest", device: str = "auto", sample
     folder, recipe = RunFolder.open(Path(path))
     if not folder.store.remains():
         raise CheckpointError(f"{path} holds no checkpoint yet; train it with mezzotint train --resume {path}.")
-    run = Run(folder.path, recipe, folder.store.load(which), choose_device(device))
+    run = Run(folder.path, recipe, folder.store.load(which), recipe.device(device))
     if sampler is not None:
         from mezzotint.tasks._sources import use_sampler
 

@@ -17,7 +17,7 @@ from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.compiling import compile_networks, require_compiler
-from mezzotint.engine.device import choose_device, keep_freed_memory
+from mezzotint.engine.device import keep_freed_memory
 from mezzotint.engine.diagnosing import Diagnosis
 from mezzotint.engine.folder import RunFolder, next_free
 from mezzotint.engine.loop import Trainer
@@ -127,7 +127,7 @@ def resume(
         changes |= {"steps": steps, "minutes": minutes}
         changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
     recipe = recipe.with_train(**changes)
-    device = choose_device(recipe.train.device)
+    device = recipe.device(recipe.train.device)
     check_processes(recipe.train.processes, device)
     if recipe.train.compile == "on":
         require_compiler(device)
@@ -222,7 +222,7 @@ def _work(
     if isinstance(given, Recipe):
         keep_freed_memory()
         pictures = open_source(source, given.data)
-        given = Prepared(given, pictures, given.build(), parallel.device or choose_device(given.train.device))
+        given = Prepared(given, pictures, given.build(), parallel.device or given.device(given.train.device))
     folder = RunFolder(path, given.recipe.train.keep)
     interrupts = Interrupts(quiet or parallel.rank > 0)
     callbacks: list[Callback] = [interrupts]

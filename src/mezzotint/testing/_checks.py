@@ -103,7 +103,7 @@ def check_gradients(cls: type[Model]) -> None:
                 assert not moved, f"{cls.name}: {name} moved in the phase {player.phase.name}, which is not its own"
 
     trainer._update = watched  # type: ignore[method-assign, assignment]
-    _rounds(trainer, max(player.phase.every for player in trainer.players))
+    _rounds(trainer, max((player.phase.every for player in trainer.players), default=1))
 
 
 def _caught(cls: type[Model], player: Player, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:

@@ -55,7 +55,8 @@ def make_trainer(
 ) -> Trainer:
     """A trainer of a tiny model in float32 on the CPU, in training mode."""
     model = tiny_model(cls, spec_of(pictures), seed)
-    values = {"steps": 2, "precision": "fp32", "seed": seed, "batch_size": batch_size, "ema_every": 1, **options}
+    steps = 10_000 if cls.fitted() else 2  # a fit ends by itself
+    values = {"steps": steps, "precision": "fp32", "seed": seed, "batch_size": batch_size, "ema_every": 1, **options}
     trainer = Trainer(model, pictures, TrainConfig.build(values, "train"), torch.device("cpu"))
     trainer.model.train()
     return trainer
