@@ -10,7 +10,9 @@ import torch
 
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.advice import choices
+from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import MODELS, PictureSpec, build
+from mezzotint.engine.phase import Turn
 from mezzotint.models._modern import Block
 from mezzotint.models.gan import GANConfig
 
@@ -103,3 +105,31 @@ def test_a_model_that_chooses_nothing_cannot_be_asked_to() -> None:
     assert choices(MODELS.get("gan"), {}, 9, spec, cpu, False) == ()
     with pytest.raises(ConfigError, match="leave --auto out"):
         choices(MODELS.get("vae"), {}, 9, spec, cpu, True)
+
+
+def test_the_critic_of_points_sees_waves_beside_them() -> None:
+    spec = PictureSpec(1, 1, 2)
+    model: Any = build("gan", {"network": "mlp", "hidden": (8,), "waves": 3.0}, spec)
+    critic = model.discriminator
+    points = torch.rand(7, 1, 1, 2) * 2 - 1
+    angles = points.flatten(1) @ critic.frequencies
+    features = torch.cat((points.flatten(1), angles.sin(), angles.cos()), 1)
+    expected = critic.last(torch.nn.functional.leaky_relu(critic.layers[0](features), 0.2)).flatten()
+    torch.testing.assert_close(critic(points), expected)
+    turns = critic.frequencies / (2 * math.pi)
+    assert 2 < float(turns.std()) < 4
+    assert "discriminator.frequencies" in model.state_dict(), "or a loaded model would see other waves"
+
+
+def test_penalties_fall_by_the_same_factor_in_each_round() -> None:
+    settings = {"network": "mlp", "hidden": (8,), "r1": 4.0, "r2": 0.0, "penalty_fall": 0.01, "penalty_rounds": 100}
+    model: Any = build("gan", settings, PictureSpec(1, 1, 2))
+    pictures = torch.rand(6, 1, 1, 2) * 2 - 1
+
+    def weight(step: int) -> float:
+        turn = Turn(pictures, None, Draw(0, ("test",), torch.device("cpu")), step, prepared=pictures.flip(0))
+        return float(model.discriminator_loss(turn)["r1"].detach())
+
+    first = weight(0)
+    for step, share in ((50, 0.1), (100, 0.01), (1000, 0.01)):
+        assert weight(step) == pytest.approx(first * share, rel=1e-4)

@@ -126,9 +126,10 @@ class Adversarial(GaussianLatent):
             turn.note("augmentation", self.strength)
         if slope:
             lengths = squared_lengths(scores, both).chunk(2)
+            fallen = config.penalty_fall ** min(1.0, turn.step / config.penalty_rounds)
             for name, gamma, length in zip(("r1", "r2"), (config.r1, config.r2), lengths, strict=True):
                 if gamma:
-                    terms[name] = 0.5 * gamma * config.penalty_every * length.mean()
+                    terms[name] = 0.5 * gamma * fallen * config.penalty_every * length.mean()
         if due and config.gradient_penalty:
             terms["gradient_penalty"] = self._gradient_penalty(turn, fakes) * config.penalty_every
         return terms

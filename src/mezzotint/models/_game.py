@@ -22,6 +22,10 @@ class GameConfig(Config):
     gradient_penalty: float = option(0.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
     r1: float = option(0.0, "Weight gamma of R1, gamma / 2 times the squared slope at real pictures.", ge=0)
     r2: float = option(0.0, "Weight gamma of R2, gamma / 2 times the squared slope at generated pictures.", ge=0)
+    penalty_fall: float = option(
+        1.0, "What the weights of R1 and R2 fall to, as a share of what they begin with; 1: they stay.", gt=0, le=1
+    )
+    penalty_rounds: int = option(10_000, "Rounds in which they fall there, by the same factor in each.", ge=1)
     penalty_every: int = option(
         1, "Compute the penalties in every n-th turn only, n times as strong (lazy regularisation).", ge=1, le=64
     )

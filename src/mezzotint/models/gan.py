@@ -39,6 +39,11 @@ class GANConfig(ModernConfig):
         "residual", "Residual networks, or fully connected ones for points and tiny pictures."
     )
     hidden: tuple[int, ...] = option((256, 256, 256), "Units of the hidden layers of the mlp.")
+    waves: float = option(
+        0.0,
+        "Random frequencies that the mlp discriminator sees beside the values, in turns for each unit; 0: none.",
+        ge=0,
+    )
 
 
 def gamma(area: int, pictures: int) -> float:
@@ -124,7 +129,7 @@ class GAN(Adversarial):
             self.discriminator: nn.Module = ModernDiscriminator(config, self.judged)
         else:
             self.generator = FullyConnectedGenerator(config.latent, config.hidden, spec, classes)
-            self.discriminator = FullyConnectedCritic(config.hidden, self.judged, classes)
+            self.discriminator = FullyConnectedCritic(config.hidden, self.judged, classes, config.waves)
 
     @classmethod
     def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> tuple[Choice, ...]:
