@@ -83,7 +83,7 @@ def test_the_density_is_that_of_the_textbook(pictures: PictureSet, covariance: A
     }[covariance]
     means, weights = model.means.numpy(), model.weights.numpy()
     each = [multivariate_normal(means[k], whole(k).numpy()).logpdf(x.numpy()) + np.log(weights[k]) for k in range(3)]
-    np.testing.assert_allclose(model._joint(x), np.stack(each, 1), rtol=0, atol=1e-8)
+    np.testing.assert_allclose(model.joint(x), np.stack(each, 1), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)

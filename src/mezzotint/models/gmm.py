@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mezzotint.core import rng
-from mezzotint.core.config import Config, option
-from mezzotint.core.errors import ConfigError
-from mezzotint.engine.advice import Choice
-from mezzotint.engine.codes import Code
+from mezzotint.core.config import option
 from mezzotint.engine.fitting import Pass
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Turn
-from mezzotint.models._coded import Coded
-from mezzotint.nn.likelihoods import LEVELS
-from mezzotint.nn.mixtures import KINDS
-
-_SEEN = 10_000
-"""Pictures that the first components are found among."""
-_MOST = 2**28
-"""Numbers that full covariances may have together: 2 GiB."""
+from mezzotint.models._mixture import Mixture, MixtureConfig
 
 _UNKNOWN = -1e300
 """The mean log p(x) before the first pass: less than any, and finite, as all that a checkpoint holds."""
 
 
-class GMMConfig(Config):
+class GMMConfig(MixtureConfig):
     """Settings of `gmm`."""
 
-    components: int = option(10, "Normal distributions; in a conditional model, of each class.", ge=1, le=10_000)
-    covariance: Literal["full", "tied", "diag", "spherical"] = option(
-        "full", "Of each component, of all together, or without what values have to do with each other."
-    )
-    least: float = option(
-        1e-5, "What is added to every variance, on the scale of [-1, 1]; half a grey level squared is 1.5e-5.", gt=0
-    )
     passes: int = option(100, "Looks at all pictures, at most.", ge=1)
     tolerance: float = option(1e-3, "A look that makes a picture likelier by fewer nats is the last.", ge=0)
-    conditional: bool = option(False, "Fit a mixture to each class.")
 
 
 @register
-class GMM(Coded):
+class GMM(Mixture):
     """Gaussian mixture model: p(x) = sum_k w_k N(x; m_k, S_k), of the values of pictures, or of another model's codes.
 
     Each pass is one step of expectation and maximisation. With the responsibilities r_nk = p(k | x_n) under the mixture
@@ -91,219 +69,37 @@ class GMM(Coded):
         {"covariance": "diag", "conditional": True},
         {"covariance": "spherical", "components": 1},
     )
-    doubles = True
-    estimates = ("weights", "means", "covariances")
     config: GMMConfig
-    weights: Tensor
-    means: Tensor
-    covariances: Tensor
-    roots: Tensor
-    counts: Tensor
-    firsts: Tensor
-    seconds: Tensor
     nats: Tensor
     bound: Tensor
 
     def __init__(self, config: GMMConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
-        self.condition(config.conditional)
-        self.classes = len(spec.classes) if config.conditional else 0
-        self.kind = KINDS[config.covariance]
-        self.count, size = config.components * max(1, self.classes), spec.values
-        shape = self.kind.shape(self.count, size)
-        if math.prod(shape) > _MOST:
-            raise ConfigError(
-                f"Covariances of {self.count:,} components of {size:,} values do not fit into memory; use fewer, "
-                "--set model.covariance=diag, --size, or fit the codes of another model: mezzotint train gmm runs/vae."
-            )
-        self.latent_size = self.count + size
-
-        def keep(name: str, value: Tensor) -> None:
-            self.register_buffer(name, value)
-
-        keep("weights", torch.full((self.count,), 1 / self.count, dtype=torch.float64))
-        keep("means", torch.zeros(self.count, size, dtype=torch.float64))
-        keep("covariances", self.kind.unit(shape))
-        keep("roots", self.kind.root(self.covariances))
-        # sums of the pass that is under way
-        keep("counts", torch.zeros(self.count, dtype=torch.float64))
-        keep("firsts", torch.zeros(self.count, size, dtype=torch.float64))
-        keep("seconds", torch.zeros(self.kind.sums(self.count, size), dtype=torch.float64))
-        keep("nats", torch.zeros((), dtype=torch.float64))
-        keep("bound", torch.tensor(_UNKNOWN, dtype=torch.float64))
-
-    # Fitting --------------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> Sequence[Choice]:
-        """Batches as large as products of matrices like them; what is fitted does not depend on it."""
-        return (Choice("train", "batch_size", min(1024, pictures), "what is fitted does not depend on it"),)
-
-    def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
-        """The first components: the clusters of k-means, of each class in a conditional model."""
-        from sklearn.cluster import KMeans
-
-        pictures, labels = training(_SEEN)
-        x = self._values(pictures)
-        everything = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        groups = [_known(labels) == label for label in range(self.classes)] if self.classes else [everything]
-        shares = torch.zeros(len(x), self.count, dtype=torch.float64, device=x.device)
-        for k, rows in enumerate(groups):
-            mine = x[rows].cpu().numpy()
-            if len(mine) < self.config.components:
-                of = f' of class "{self.spec.classes[k]}"' if self.classes else ""
-                raise ConfigError(
-                    f"{self.config.components} components need as many training pictures{of}, and there are "
-                    f"{len(mine)}; set model.components lower."
-                )
-            found = KMeans(self.config.components, n_init=1, random_state=0).fit_predict(mine)
-            first = k * self.config.components
-            shares[rows, first : first + self.config.components] = _one_hot(found, self.config.components).to(x)
-        self._add(x, shares)
-        self._maximise(len(x))
+        self.register_buffer("nats", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("bound", torch.tensor(_UNKNOWN, dtype=torch.float64))
 
     def passes(self) -> tuple[Pass, ...]:
         """Steps of expectation and maximisation, until a picture gains no more."""
         return (Pass("em", self.expect, self.maximise, self.config.passes),)
 
+    def assign(self, x: Tensor) -> Tensor:
+        """Responsibilities p(k | x) [N, K] of values [N, D]."""
+        return self.joint(x).softmax(1)
+
     def expect(self, turn: Turn) -> Mapping[str, Tensor]:
         """The E step of a batch: responsibilities, and the sums that they give. `nats` is the mean -log p(x)."""
-        x = self._values(turn.pictures)
-        joint = self._joint(x)
-        if self.classes:
-            mine = F.one_hot(_known(turn.labels), self.classes).repeat_interleave(self.config.components, 1).bool()
-            joint = joint.masked_fill(~mine.to(joint.device), -math.inf)
+        x = self.values(turn.pictures)
+        joint = self.within(self.joint(x), turn.labels)
         log_p = joint.logsumexp(1)
-        self._add(x, (joint - log_p[:, None]).exp())
+        self.add(x, (joint - log_p[:, None]).exp())
         self.nats += log_p.sum()
         return {"nats": -log_p.mean()}
 
     def maximise(self) -> bool:
         """The M step; whether a picture became likelier by less than the tolerance."""
-        count = float(self.counts.sum())
-        bound = self.nats / count
+        bound = self.nats / self.counts.sum()
         settled = bool((bound - self.bound).abs() < self.config.tolerance)
-        self._maximise(count)
+        self.settle()
         self.bound.copy_(bound)
         self.nats.zero_()
         return settled
-
-    def _add(self, x: Tensor, shares: Tensor) -> None:
-        """What a batch [N, D] with responsibilities [N, K] adds to the sums."""
-        self.counts += shares.sum(0)
-        self.firsts += shares.mT @ x
-        self.kind.add(self.seconds, x, shares)
-
-    def _maximise(self, count: float) -> None:
-        """Weights, means and covariances of the sums of `count` pictures, which begin anew."""
-        counts = self.counts + 10 * torch.finfo(torch.float64).eps  # as in scikit-learn: none is divided by zero
-        self.weights.copy_(counts / counts.sum())
-        self.means.copy_(self.firsts / counts[:, None])
-        self.covariances.copy_(self.kind.of_sums(self.seconds, counts, self.means, self.config.least))
-        self.roots.copy_(self.kind.root(self.covariances))
-        for sums in (self.counts, self.firsts, self.seconds):
-            sums.zero_()
-
-    def _values(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> [N, D] in double precision."""
-        return pictures.to(self.means.device).flatten(1).double()
-
-    def _joint(self, x: Tensor) -> Tensor:
-        """log w_k N(x; m_k, S_k) [N, K] of values [N, D]."""
-        return self.weights.log() + self.kind.log_density(x, self.means, self.roots)
-
-    def validation_loss(self, turn: Turn) -> Tensor:
-        """-log p(x), the mean over held-out pictures, in nats."""
-        return -self._joint(self._values(turn.pictures)).logsumexp(1).mean()
-
-    # What it can do -------------------------------------------------------------------------------------------------
-
-    def codes(self) -> tuple[Code, ...]:
-        """The component, and the numbers z0, z1 ... that place a picture within it."""
-        units = (Code(f"z{k}", "normal", self.count + k) for k in range(self.spec.values))
-        kinds = (Code("component", "categorical", 0, self.count),) if self.count > 1 else ()
-        return (*kinds, *units)
-
-    def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents [n, latent] = [one-hot component, drawn by its weight | standard normal]; row k does not depend on n.
-
-        Args:
-            n: how many.
-            seed: the same seed gives the same latents.
-            truncation: t < 1 cuts the normal off at 2t.
-
-        Raises:
-            ConfigError: truncation is not in (0, 1].
-        """
-        latents = super().latent(n, seed, truncation)
-        latents[:, : self.count] = self._drawn(n, seed, None).to(latents)
-        return latents
-
-    def _drawn(self, n: int, seed: int, labels: Tensor | None) -> Tensor:
-        """One-hot components [n, K], drawn by their weights, or by those within the classes [n]."""
-        shares = self.weights.expand(n, -1)
-        if labels is not None:
-            mine = F.one_hot(labels.to(self.device), self.classes).repeat_interleave(self.config.components, 1)
-            shares = shares * mine
-        up_to = shares.cumsum(1) / shares.sum(1, keepdim=True)
-        u = torch.from_numpy(rng.stream(seed, "components").random(n)).to(self.device)
-        return F.one_hot((up_to < u[:, None]).sum(1).clamp(max=self.count - 1), self.count)
-
-    @torch.no_grad()
-    def sample(self, n: int, seed: int = 0, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """`n` new pictures [n, C, H, W] in [-1, 1]; the first k of them do not depend on n.
-
-        Args:
-            n: how many.
-            seed: the same seed gives the same pictures.
-            labels: class indices [n] for a conditional model; left out, classes come as often as they were seen.
-            truncation: see `latent`.
-        """
-        if n < 0:
-            raise ConfigError(f"Cannot draw {n} pictures; give a number from 0.")
-        labels = self.check_labels(n, labels) if self.conditional else None
-        latents = self.latent(n, seed, truncation)
-        if labels is not None:
-            latents[:, : self.count] = self._drawn(n, seed, labels).to(latents)
-        return self.generate(latents)
-
-    @torch.no_grad()
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Latents [N, latent] of pictures [N, C, H, W] in [-1, 1]: responsibilities, and z under the likeliest one."""
-        x = self._values(self.check_pictures(pictures))
-        shares = self._joint(x).softmax(1)
-        best = shares.argmax(1)
-        z = self.kind.standard(x - self.means[best], self.roots, best)
-        return torch.cat((shares, z), 1).float()
-
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent], with gradients by z.
-
-        Labels [N] of a conditional model move a component to the same place among those of the class.
-        """
-        latents = latents.to(self.device)
-        component = latents[:, : self.count].argmax(1)
-        if labels is not None and self.classes:
-            component = labels.to(self.device) * self.config.components + component % self.config.components
-        z = latents[:, self.count :].double()
-        values = self.means[component] + self.kind.placed(z, self.roots, component)
-        return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
-
-    @torch.no_grad()
-    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """log p(x) in nats [N], exactly; nothing is drawn. A conditional model's classes are summed out."""
-        return self._joint(self._values(self.check_pictures(pictures))).logsumexp(1).float()
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Bits for each pixel value [N], from log-likelihoods in nats [N]; a level's width, 2 / 255, turns a density
-        into the probability of a grey level."""
-        return -nats / (self.spec.values * math.log(2)) + math.log2((LEVELS - 1) / 2)
-
-
-def _known(labels: Tensor | None) -> Tensor:
-    assert labels is not None
-    return labels
-
-
-def _one_hot(values: Any, count: int) -> Tensor:
-    return F.one_hot(torch.from_numpy(values.astype(np.int64)), count)
