@@ -63,6 +63,8 @@ class Mixture(Coded):
         super().__init__(config, spec)
         self.condition(config.conditional)
         self.classes = len(spec.classes) if config.conditional else 0
+        if self.classes and config.components == 1:
+            self.class_code = "component"
         self.kind = KINDS[config.covariance]
         self.count, size = config.components * max(1, self.classes), spec.values
         shape = self.kind.shape(self.count, size)
