@@ -1,0 +1,86 @@
+"""The estimators as scikit-learn wants them, on subspaces that can be told, and their mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mezzotint.clustering import SSCOMP, ElasticNetSubspaceClustering, SparseSubspaceClustering
+from mezzotint.clustering.subspace import affinity, spectral_labels
+
+KINDS = [SparseSubspaceClustering, SSCOMP, ElasticNetSubspaceClustering]
+
+
+@parametrize_with_checks([kind() for kind in KINDS])
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_subspaces_are_found(kind: Any) -> None:
+    """Five subspaces of 4 dimensions that share 30, with a little noise."""
+    rng = np.random.default_rng(1)
+    points = np.concatenate([rng.normal(size=(40, 4)) @ rng.normal(size=(4, 30)) for _ in range(5)])
+    truth = np.repeat(np.arange(5), 40)
+    order = rng.permutation(200)
+    x = (points + 0.05 * rng.normal(size=points.shape))[order]
+    found = kind(5, random_state=0).fit(x)
+    assert adjusted_rand_score(truth[order], found.labels_) == 1
+    graph = found.affinity_matrix_
+    graph = graph.toarray() if hasattr(graph, "toarray") else graph
+    np.testing.assert_allclose(graph, graph.T)
+
+
+def test_shadows_are_taken_for_outliers() -> None:
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.normal(size=(25, 3)) @ rng.normal(size=(3, 40)) for _ in range(3)])
+    truth = np.repeat(np.arange(3), 25)
+    wrong = rng.random(x.shape) < 0.05
+    x[wrong] = rng.normal(size=wrong.sum()) * 6
+    with_outliers = SparseSubspaceClustering(3, outliers=True, random_state=0).fit_predict(x)
+    without = SparseSubspaceClustering(3, random_state=0).fit_predict(x)
+    assert adjusted_rand_score(truth, with_outliers) > 0.9
+    assert adjusted_rand_score(truth, with_outliers) > adjusted_rand_score(truth, without)
+
+
+def test_affine_planes_are_told_where_linear_ones_are_not() -> None:
+    """Two parallel lines beside each other span the same plane with the origin."""
+    rng = np.random.default_rng(3)
+    direction, across = rng.normal(size=6), rng.normal(size=6)
+    t = rng.uniform(-1, 1, (2, 30, 1))
+    x = np.concatenate((t[0] * direction + across, t[1] * direction - 2 * across))
+    truth = np.repeat([0, 1], 30)
+    labels = SparseSubspaceClustering(2, affine=True, random_state=0).fit_predict(x)
+    assert adjusted_rand_score(truth, labels) == 1
+
+
+def test_an_affinity_weighs_all_points_alike() -> None:
+    c = np.array([[0, 4.0, -2.0], [0.1, 0, 0], [0, 0, 0]])
+    expected = np.array([[0, 2, 0.5], [2, 0, 0], [0.5, 0, 0]])
+    np.testing.assert_allclose(affinity(c), expected)
+    np.testing.assert_allclose(affinity(csr_matrix(c)).toarray(), expected)
+
+
+def test_spectral_labels_of_separate_graphs() -> None:
+    graph = np.kron(np.eye(3), np.ones((5, 5)) - np.eye(5))
+    labels = spectral_labels(graph + 1e-9, 3, 10, 0)
+    assert adjusted_rand_score(np.repeat(np.arange(3), 5), labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        (SparseSubspaceClustering(2, alpha=0.5), "alpha=0.5 must be above 1"),
+        (SSCOMP(2, n_nonzero=0), "n_nonzero=0 must be at least 1"),
+        (ElasticNetSubspaceClustering(2, tau=1.5), "tau=1.5"),
+        (SSCOMP(50), "n_clusters=50 must be from 1 to the number of points, 10"),
+    ],
+)
+def test_what_cannot_be_used_is_told(estimator: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        estimator.fit(np.random.default_rng(0).normal(size=(10, 3)))
