@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mezzotint.core.errors import MezzotintError as MezzotintError
     from mezzotint.data.open import open_pictures as open_pictures
+    from mezzotint.tasks.cluster import cluster as cluster
     from mezzotint.tasks.edit import edit as edit
     from mezzotint.tasks.encode import encode as encode
     from mezzotint.tasks.evaluate import evaluate as evaluate
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "MezzotintError": "mezzotint.core.errors",
     "Run": "mezzotint.tasks.run",
+    "cluster": "mezzotint.tasks.cluster",
     "compare_scores": "mezzotint.tasks.evaluation",
     "edit": "mezzotint.tasks.edit",
     "encode": "mezzotint.tasks.encode",
