@@ -17,6 +17,7 @@ from mezzotint.core.errors import CapabilityError, ConfigError, MissingExtra, Tr
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.model import MODELS
 from mezzotint.tasks import export
+from mezzotint.tasks._labels import can_be_conditional
 from mezzotint.tasks.export import FUNCTIONS, export_onnx
 from mezzotint.tasks.run import Run
 from mezzotint.tasks.sample import models_that
@@ -27,7 +28,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 Open = Callable[..., Run]
 EXPORTABLE = sorted({name for capability in FUNCTIONS.values() for name in models_that(capability)})
-CONDITIONAL = [name for name in EXPORTABLE if "conditional" in MODELS.get(name).Config.model_fields]
+CONDITIONAL = [name for name in EXPORTABLE if can_be_conditional(MODELS.get(name))]
 
 
 def functions(name: str) -> list[str]:

@@ -15,6 +15,7 @@ from PIL import Image
 from mezzotint.core.errors import CapabilityError, ConfigError, DataError
 from mezzotint.data.output import grid, to_uint8
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
+from mezzotint.tasks._labels import can_be_conditional
 from mezzotint.tasks.run import Run
 from mezzotint.tasks.sample import (
     interpolate,
@@ -30,7 +31,7 @@ from mezzotint.tasks.sample import (
 )
 
 SAMPLERS = models_that("samples")
-CONDITIONAL = [name for name in SAMPLERS if "conditional" in MODELS.get(name).Config.model_fields]
+CONDITIONAL = [name for name in SAMPLERS if can_be_conditional(MODELS.get(name))]
 CLASSES = ("cat", "dog", "owl")
 Open = Callable[..., Run]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from mezzotint.nn.mixtures import KINDS
 
 _SEEN = 10_000
 """Pictures that the first components are found among."""
+_CHUNK = 256
 _MOST = 2**28
 """Numbers that full covariances may have together: 2 GiB."""
 
@@ -50,6 +51,7 @@ class Mixture(Coded):
 
     doubles = True
     estimates = ("weights", "means", "covariances")
+    unexported: ClassVar[Mapping[str, str]] = {"encode": "it solves triangular systems"}
     config: Any
     weights: Tensor
     means: Tensor
@@ -151,8 +153,8 @@ class Mixture(Coded):
         return covariances
 
     def values(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> [N, D] in double precision."""
-        return pictures.to(self.means.device).flatten(1).double()
+        """Pictures [N, C, H, W] -> [N, D], in the precision of the model, which is double."""
+        return pictures.flatten(1).to(self.means)
 
     def joint(self, x: Tensor) -> Tensor:
         """log w_k N(x; m_k, S_k) [N, K] of values [N, D]."""
@@ -211,7 +213,9 @@ class Mixture(Coded):
         latents = self.latent(n, seed, truncation)
         if labels is not None:
             latents[:, : self.count] = self._drawn(n, seed, labels).to(latents)
-        return self.generate(latents)
+        if not n:
+            return torch.empty(0, *self.spec.shape, device=self.device)
+        return torch.cat([self.generate(part) for part in latents.split(_CHUNK)])
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -231,7 +235,7 @@ class Mixture(Coded):
         component = latents[:, : self.count].argmax(1)
         if labels is not None and self.classes:
             component = labels.to(self.device) * self.config.components + component % self.config.components
-        z = latents[:, self.count :].double()
+        z = latents[:, self.count :].to(self.means)
         values = self.means[component] + self.kind.placed(z, self.roots, component)
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
 

@@ -77,13 +77,13 @@ class KMeans(Mixture):
 
     def assign(self, x: Tensor) -> Tensor:
         """One-hot clusters [N, K] of values [N, D]."""
-        return F.one_hot(self.distances(x).argmin(1), self.count).double()
+        return F.one_hot(self.distances(x).argmin(1), self.count).to(x)
 
     def see(self, turn: Turn) -> Mapping[str, Tensor]:
         """Each picture of a batch to the nearest mean; `square` is the mean squared distance from it."""
         x = self.values(turn.pictures)
         near = self.within(-self.distances(x), turn.labels)
-        self.add(x, F.one_hot(near.argmax(1), self.count).double())
+        self.add(x, F.one_hot(near.argmax(1), self.count).to(x))
         self.spread += torch.stack((x.sum(0), x.square().sum(0)))
         return {"square": -near.amax(1).mean()}
 

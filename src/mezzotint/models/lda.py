@@ -79,7 +79,7 @@ class LDA(Mixture):
         """A batch's sums, of each class. `nats` is the mean -log p(x | y)."""
         assert turn.labels is not None
         x, y = self.values(turn.pictures), turn.labels.to(self.device)
-        self.add(x, F.one_hot(y, self.classes).double())
+        self.add(x, F.one_hot(y, self.classes).to(x))
         return {"nats": -self.kind.log_density(x, self.means, self.roots).gather(1, y[:, None]).mean()}
 
     def close(self) -> bool:

@@ -188,8 +188,8 @@ class PCA(Coded):
         self.rest.fill_(max((total - float(spectrum[:q].sum())) / (size - q), self.config.least))
 
     def _values(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> [N, D] in double precision."""
-        return pictures.to(self.mean.device).flatten(1).double()
+        """Pictures [N, C, H, W] -> [N, D], in the precision of the model, which is double."""
+        return pictures.flatten(1).to(self.mean)
 
     def _log_p(self, x: Tensor) -> Tensor:
         """log N(x; m, C) [N] of values [N, D]."""
@@ -215,7 +215,7 @@ class PCA(Coded):
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent], with gradients."""
-        z = latents.to(self.device).double()
+        z = latents.to(self.mean)
         values = (z * self.variances.sqrt()) @ self.axes + self.mean
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
 

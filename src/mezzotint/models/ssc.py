@@ -119,7 +119,7 @@ class SSC(Mixture):
         """Each picture of a batch to its subspace. `nats` is the mean -log p(x)."""
         x = self.values(turn.pictures)
         joint = self.joint(x)
-        self.add(x, F.one_hot(joint.argmax(1), self.count).double())
+        self.add(x, F.one_hot(joint.argmax(1), self.count).to(x))
         return {"nats": -joint.logsumexp(1).mean()}
 
     def close(self) -> bool:

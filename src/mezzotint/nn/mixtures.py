@@ -12,6 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mezzotint.nn._eager import plain_eager
+
 
 class Full:
     """A matrix for each component: covariances [K, D, D]."""
@@ -54,15 +56,23 @@ class Full:
 
     def standard(self, x: Tensor, roots: Tensor, component: Tensor) -> Tensor:
         """z [N, D] of differences x [N, D] from the means of components [N]: x = L z."""
+        if not plain_eager():
+            return torch.linalg.solve_triangular(roots[component], x[:, :, None], upper=False).squeeze(2)
         out = torch.empty_like(x)
-        for k in component.unique().tolist():
+        for k in component.unique().tolist():  # not a matrix for each row, which would be gigabytes
             rows = component == k
-            out[rows] = torch.linalg.solve_triangular(self._each(roots, k + 1)[k], x[rows].mT, upper=False).mT
+            out[rows] = torch.linalg.solve_triangular(roots[k], x[rows].mT, upper=False).mT
         return out
 
     def placed(self, z: Tensor, roots: Tensor, component: Tensor) -> Tensor:
         """L z [N, D] of z [N, D] and components [N]."""
-        return (self._each(roots, 1)[component] @ z[:, :, None]).squeeze(2)
+        if not plain_eager():
+            return (roots[component] @ z[:, :, None]).squeeze(2)
+        out = torch.empty_like(z)
+        for k in component.unique().tolist():
+            rows = component == k
+            out[rows] = z[rows] @ roots[k].mT
+        return out
 
     def _each(self, roots: Tensor, count: int) -> Tensor:
         return roots

@@ -76,9 +76,15 @@ def _refuse_unless_conditional(model: Any) -> None:
     if is_conditional(model):
         return
     cure = "leave --labels out"
-    if "conditional" in type(model).Config.model_fields:
+    if can_be_conditional(type(model)):
         cure += ", or train one with --set model.conditional=true"
     raise ConfigError(f"This {model.name} was trained without classes and cannot be told which to draw; {cure}.")
+
+
+def can_be_conditional(cls: Any) -> bool:
+    """Whether a model of this class makes pictures of a class that it is told, if it is trained so."""
+    field = cls.Config.model_fields.get("conditional")
+    return field is not None and field.annotation is bool
 
 
 def is_conditional(model: Any) -> bool:
