@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import mezzotint as mz
@@ -242,3 +243,25 @@ def test_the_settings_of_a_run_leave_nothing_to_choose(tmp_path: Path) -> None:
     path.write_text(json.dumps(whole))
     assert not prepare("gan", "digits", config=path).chosen
     assert not prepare("gan", "digits", settings=settings, auto=False).chosen
+
+
+def test_a_fit_is_done_and_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    run = mz.train("pca", "digits", out=tmp_path / "a", quiet=True, settings={"model": {"components": 5}})
+    assert run.fit_over
+    assert "fit is done" in (tmp_path / "a" / "report.html").read_text()
+    assert "--resume" not in (tmp_path / "a" / "README.md").read_text()
+    assert f"{5 * 64 + 64 + 5 + 1:,} parameters" in (tmp_path / "a" / "README.md").read_text()
+    again = mz.resume(tmp_path / "a", steps=1000, quiet=True, tell=said.append)
+    assert any("no more to fit" in sentence for sentence in said)
+    assert again.step == run.step
+
+
+def test_a_fit_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    whole = mz.train("gmm", "digits", out=tmp_path / "a", quiet=True, batch_size=200)
+    short = mz.train("gmm", "digits", out=tmp_path / "b", quiet=True, batch_size=200, steps=7)
+    assert not short.fit_over
+    rest = mz.resume(tmp_path / "b", steps=100_000, quiet=True)
+    assert rest.fit_over
+    assert rest.step == whole.step
+    assert torch.equal(whole.model.means, rest.model.means)

@@ -164,6 +164,11 @@ class Model(nn.Module):
         """Where the parameters are, or the sums of a model that is fitted."""
         return next(chain(self.parameters(), self.buffers())).device
 
+    @property
+    def learned(self) -> int:
+        """How many numbers it learns: its parameters, or what is estimated where it is fitted."""
+        return sum(p.numel() for p in self.parameters()) + sum(self.get_buffer(n).numel() for n in self.estimates)
+
     def check_pictures(self, pictures: Tensor) -> Tensor:
         """`pictures` on the model's device and in its precision, if they are floats [N, C, H, W] of its own shape.
 

@@ -16,6 +16,7 @@ from mezzotint.core.errors import CheckpointError
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import choose_device
+from mezzotint.engine.fitting import Fitting
 from mezzotint.engine.model import MODELS, Model, PictureSpec, build
 
 SCHEMA = 1
@@ -59,6 +60,10 @@ class Recipe:
     def device(self, wish: str) -> torch.device:
         """The device that is wished for; "auto" is the fastest that can hold the model. See `choose_device`."""
         return choose_device(wish, MODELS.get(self.name).doubles)
+
+    def fit_over(self, model: Model, seen: int) -> bool:
+        """Whether a model that is fitted has looked at all it will, after so many pictures; False for others."""
+        return Fitting(model.passes(), self.summary.train, self.train.batch_size).over(seen)
 
     def with_train(self, **values: Any) -> Recipe:
         """A copy with some training settings changed."""

@@ -77,7 +77,6 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
     spec, data = recipe.spec, recipe.summary
     kinds = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
     classes = f", {len(spec.classes)} classes" if spec.classes else ""
-    parameters = sum(p.numel() for p in model.parameters())
     lines = [
         f"# {recipe.name} on {Path(data.source).name}",
         "",
@@ -89,7 +88,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         "",
         "```",
         f"mezzotint sample {run.path} -n 64 --seed 3 -o grid.png",
-        f"mezzotint train --resume {run.path} --steps {2 * run.step}",
+        *([] if run.fit_over else [f"mezzotint train --resume {run.path} --steps {2 * run.step}"]),
         "```",
         "",
         f"It {', '.join(capabilities(model))}. All about it, with curves and pictures: [report.html](report.html).",
@@ -103,7 +102,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         "## How",
         "",
         f"{run.step:,} steps of {recipe.train.batch_size} pictures in {run.seconds:,.0f} seconds, "
-        f"{recipe.train.precision}, seed {recipe.train.seed}; {parameters:,} parameters.",
+        f"{recipe.train.precision}, seed {recipe.train.seed}; {model.learned:,} parameters.",
         "",
         *_table("model", recipe.model.to_json()),
         *_table("train", recipe.train.to_json()),

@@ -45,6 +45,7 @@ class Run:
         self.step = checkpoint.step
         self.seconds = float(checkpoint.state.get("seconds", 0.0))
         self.waited = _waited(checkpoint.state)
+        self._seen = int(checkpoint.state.get("examples", 0))
         self.warnings = checkpoint.warnings
         weights = {k.removeprefix("model/"): v for k, v in checkpoint.tensors.items() if k.startswith("model/")}
         weights |= {k.removeprefix("ema/"): v for k, v in checkpoint.tensors.items() if k.startswith("ema/")}
@@ -52,6 +53,11 @@ class Run:
         self.model: Any = recipe.build()
         load_model_tensors(self.model, weights)
         self.model.to(device).eval().requires_grad_(False)
+
+    @property
+    def fit_over(self) -> bool:
+        """Whether a model that is fitted has looked at all it will; False for one that is trained."""
+        return self.recipe.fit_over(self.model, self._seen)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -143,6 +143,9 @@ def resume(
             tell(f"{path} has done its {at.step} steps already; ask for more with {more}.")
             return load(path)
     prepared = Prepared(recipe, pictures, recipe.build(), device)
+    if at is not None and recipe.fit_over(prepared.model, int(at.state["examples"])):
+        tell(f"{path} has looked at all pictures as often as its model does; there is no more to fit.")
+        return load(path)
     return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet, tell)
 
 

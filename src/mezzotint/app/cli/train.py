@@ -210,7 +210,7 @@ def _report(voice: Voice, run: Run) -> None:
         if samples.exists():
             lines.append(f"What it makes: {_shown(samples)}")
             lines.append(f"More of it:    mezzotint sample {path} -n 64 --seed 3 -o grid.png")
-        if not run.model.fitted():
+        if not run.fit_over:
             lines.append(f"Train on:      mezzotint train --resume {path} --steps {2 * run.step}")
         console.print("\n".join(lines), soft_wrap=True)
 

@@ -58,15 +58,15 @@ class Contents:
 def headline(c: Contents) -> Html:
     """What was trained on what, how long, and how it stands."""
     recipe, spec = c.run.recipe, c.run.recipe.spec
-    parameters = sum(p.numel() for p in c.run.model.parameters())
     facts = {
         "steps": f"{c.run.step:,}",
         "time": duration(c.run.seconds),
         "training pictures": f"{recipe.summary.train:,}",
         "size": f"{spec.height} x {spec.width}",
-        "parameters": f"{parameters:,}",
+        "parameters": f"{c.run.model.learned:,}",
     }
-    lead = f"{recipe.name} trained {c.run.step:,} steps of {recipe.train.batch_size} pictures in {facts['time']}"
+    verb = "was fitted in" if c.run.model.fitted() else "trained"
+    lead = f"{recipe.name} {verb} {c.run.step:,} steps of {recipe.train.batch_size} pictures in {facts['time']}"
     return tag(
         "header",
         tag("p", "Mezzotint report", class_="over"),
@@ -291,6 +291,8 @@ def duration(seconds: float) -> str:
 
 def _state(run: Any) -> str:
     train = run.recipe.train
+    if run.fit_over:
+        return "Its fit is done."
     if train.steps is not None and run.step >= train.steps:
         return "It has done all its steps."
     if train.minutes is not None and run.seconds >= 60 * train.minutes:
