@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.points import MIXTURES
 from mezzotint.engine.advice import choices
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import MODELS, PictureSpec, build
 from mezzotint.engine.phase import Turn
 from mezzotint.models._modern import Block
-from mezzotint.models.gan import GANConfig
+from mezzotint.models.gan import GAN, GANConfig
 
 SMALL = {"latent": 8, "width": 4, "discriminator_width": 4, "most": 2}
 
@@ -133,3 +134,14 @@ def test_penalties_fall_by_the_same_factor_in_each_round() -> None:
     first = weight(0)
     for step, share in ((50, 0.1), (100, 0.01), (1000, 0.01)):
         assert weight(step) == pytest.approx(first * share, rel=1e-4)
+
+
+def test_it_chooses_other_settings_for_points() -> None:
+    grid = MIXTURES["grid"].points
+    chosen = choices(GAN, {}, 40_000, PictureSpec(1, 1, 2, points=grid), torch.device("cpu"), None)
+    found = {choice.name: choice.value for choice in chosen}
+    assert found["network"] == "mlp"
+    assert found["waves"] > 0
+    assert found["penalty_fall"] < 0.1
+    rows = choices(GAN, {}, 40_000, PictureSpec(1, 1, 12), torch.device("cpu"), None)
+    assert {choice.name for choice in rows}.isdisjoint({"waves", "penalty_fall"})

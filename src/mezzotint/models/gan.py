@@ -19,8 +19,10 @@ _FEW = 5000
 """Pictures below which a discriminator learns them by heart (Karras et al. 2020, arXiv:2006.06676, figure 1)."""
 _GAMMA, _GAMMA_FEW = 10.0, 0.3
 """Weight of R1 and R2 at 32 x 32, for thousands of pictures and for few (docs/results.md)."""
-_POINTS = 2e-4
-"""Weight of R1 and R2 for points of the plane (docs/results.md, the 25 Gaussians)."""
+_ROWS = 2e-4
+"""Weight of R1 and R2 for rows of numbers."""
+_POINTS, _POINTS_FALL, _POINTS_ROUNDS = 5e-3, 0.02, 20_000
+"""Weight of R1 and R2 for points of the plane, and how it falls (docs/results.md, the 25 Gaussians)."""
 _SMALL = 64 * 64
 """Pixels up to which a CPU has time for batches of 64."""
 
@@ -79,7 +81,7 @@ class GAN(Adversarial):
       bottlenecks with groups of 16. Of those, groups of 8 save 16 % of a step, and depth-wise ones 32 %, with 20 % and
       37 % fewer weights.
     - Learning rate, beta2 and gamma stay as they are, where the paper lets them change over a run of known length:
-      then a run can go on for longer. A falling rate is `train.schedule`.
+      then a run can go on for longer. A falling rate is `train.schedule`, a falling gamma `penalty_fall`.
 
     The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`). On a CPU, which
     has time for hundreds of rounds where the paper has hundreds of thousands, `advise` takes them in every fourth turn
@@ -138,9 +140,11 @@ class GAN(Adversarial):
         area = spec.height * spec.width
         strength, why = gamma(area, pictures), f"the slope is penalised by the size of the pictures, {size}"
         why += ", and little, since they are few" if pictures < _FEW else ", and strongly, so that no kind is lost"
+        if spec.points is not None:
+            return cls._for_points(cpu)
         row = min(spec.height, spec.width) == 1
         if row:
-            strength, why = _POINTS, "weak enough for sharp points, and strong enough to lose none"
+            strength, why = _ROWS, "weak enough for sharp values, and strong enough to lose none"
         chosen = [Choice("model", name, strength, why) for name in ("r1", "r2")]
         batch = 64 if area <= _SMALL else 32
         if cpu:
@@ -165,6 +169,21 @@ class GAN(Adversarial):
         if "augment" in cls.Config.model_fields and pictures < _FEW:
             chosen.append(Choice("model", "augment", "adaptive", f"{pictures:,} pictures are few"))
         return tuple(chosen)
+
+    @staticmethod
+    def _for_points(cpu: bool) -> tuple[Choice, ...]:
+        """What it chooses for points of the plane."""
+        strong, weak = "strong at first, so that no mode is lost", "and weak in the end, so that modes are sharp"
+        return (
+            Choice("model", "network", "mlp", "points are no pictures"),
+            Choice("model", "waves", 1.0, "the discriminator tells sharp modes from blurred ones sooner"),
+            Choice("model", "latent", 4, "few numbers lead to a plane"),
+            *(Choice("model", name, _POINTS, strong) for name in ("r1", "r2")),
+            Choice("model", "penalty_fall", _POINTS_FALL, weak),
+            Choice("model", "penalty_rounds", _POINTS_ROUNDS, weak),
+            Choice("train", "batch_size", 128, "some of every mode"),
+            *([Choice("model", "lr", 1e-3, "the penalties keep large steps stable")] if cpu else []),
+        )
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of latents [N, latent]; no tanh bends them, so they are clamped."""
