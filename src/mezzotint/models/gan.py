@@ -21,7 +21,7 @@ _GAMMA, _GAMMA_FEW = 10.0, 0.3
 """Weight of R1 and R2 at 32 x 32, for thousands of pictures and for few (docs/results.md)."""
 _ROWS = 2e-4
 """Weight of R1 and R2 for rows of numbers."""
-_POINTS, _POINTS_FALL, _POINTS_ROUNDS = 5e-3, 0.02, 20_000
+_POINTS, _POINTS_FALL, _POINTS_ROUNDS = 0.01, 0.01, 20_000
 """Weight of R1 and R2 for points of the plane, and how it falls (docs/results.md, the 25 Gaussians)."""
 _SMALL = 64 * 64
 """Pixels up to which a CPU has time for batches of 64."""
@@ -181,7 +181,7 @@ class GAN(Adversarial):
             *(Choice("model", name, _POINTS, strong) for name in ("r1", "r2")),
             Choice("model", "penalty_fall", _POINTS_FALL, weak),
             Choice("model", "penalty_rounds", _POINTS_ROUNDS, weak),
-            Choice("train", "batch_size", 128, "some of every mode"),
+            Choice("train", "batch_size", 256, "ten of every mode"),
             *([Choice("model", "lr", 1e-3, "the penalties keep large steps stable")] if cpu else []),
         )
 
