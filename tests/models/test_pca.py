@@ -49,7 +49,7 @@ def test_every_fitted_number_is_scikit_learns(pictures: PictureSet, batch_size: 
     np.testing.assert_allclose(ours.rest, theirs.noise_variance_, rtol=1e-10)
     np.testing.assert_allclose(ours.explained, theirs.explained_variance_ratio_, rtol=1e-10)
     held = values(pictures, "validation")
-    np.testing.assert_allclose(ours._log_p(torch.tensor(held)), theirs.score_samples(held), rtol=1e-9)
+    np.testing.assert_allclose(ours.log_p(torch.tensor(held)), theirs.score_samples(held), rtol=1e-9)
     x = torch.tensor(held, dtype=torch.float32).view(-1, 2, 4, 3)
     back = theirs.inverse_transform(theirs.transform(held))
     np.testing.assert_allclose(ours.reconstruct(x).flatten(1), back, atol=1e-5)
@@ -64,7 +64,7 @@ def test_the_likelihood_is_that_of_the_normal_distribution(pictures: PictureSet)
     covariance = axes.T * model.variances.numpy() @ axes + model.rest.item() * (np.eye(size) - plane)
     x = values(pictures, "validation")[:6]
     expected = multivariate_normal(model.mean.numpy(), covariance).logpdf(x)
-    np.testing.assert_allclose(model._log_p(torch.tensor(x)), expected, atol=1e-8, rtol=0)
+    np.testing.assert_allclose(model.log_p(torch.tensor(x)), expected, atol=1e-8, rtol=0)
 
 
 def test_large_pictures_are_fitted_in_increments(pictures: PictureSet, monkeypatch: pytest.MonkeyPatch) -> None:

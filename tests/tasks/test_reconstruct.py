@@ -61,11 +61,12 @@ def test_files_and_scores_are_those_of_the_model(opened: Open, name: str, tmp_pa
         got = np.asarray(Image.open(found.out / file))
         assert np.abs(got.astype(int) - picture[..., 0]).max() <= 1
     assert found.psnr == pytest.approx(psnr(original, wanted.clamp(-1, 1)).tolist(), abs=1e-4)
+    exact = np.isinf(found.psnr).all()  # a mixture gives its pictures back as they are, which JSON has no number for
     written = json.loads((found.out / "scores.json").read_text())
     assert written["count"] == 5
     assert written["model"] == name
-    assert [p["psnr"] for p in written["pictures"]] == list(found.psnr)
-    assert written["psnr"]["mean"] == pytest.approx(np.mean(found.psnr))
+    assert [p["psnr"] for p in written["pictures"]] == ([None] * 5 if exact else list(found.psnr))
+    assert written["psnr"]["mean"] == (None if exact else pytest.approx(np.mean(found.psnr)))
     assert seen[-1] == (5, 5)
     assert Image.open(found.out / "grid.png").size[0] > 8
 

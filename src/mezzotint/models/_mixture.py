@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,12 +14,9 @@ from torch import Tensor
 from mezzotint.core import rng
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
-from mezzotint.engine.advice import Choice
 from mezzotint.engine.codes import Code
 from mezzotint.engine.model import PictureSpec
-from mezzotint.engine.phase import Turn
-from mezzotint.models._coded import Coded
-from mezzotint.nn.likelihoods import LEVELS
+from mezzotint.models._fitted import Fitted
 from mezzotint.nn.mixtures import KINDS
 
 _SEEN = 10_000
@@ -42,14 +39,13 @@ class MixtureConfig(Config):
     conditional: bool = option(False, "Fit a mixture to each class.")
 
 
-class Mixture(Coded):
+class Mixture(Fitted):
     """p(x) = sum_k w_k N(x; m_k, S_k) of the values x of pictures; in double precision.
 
     A subclass says in `assign` how much of a picture each component has, and in `passes` when sums become components.
     A latent is [component, one-hot | z], with x = m_k + L_k z and L_k L_k^T = S_k.
     """
 
-    doubles = True
     estimates = ("weights", "means", "covariances")
     unexported: ClassVar[Mapping[str, str]] = {"encode": "it solves triangular systems"}
     config: Any
@@ -91,11 +87,6 @@ class Mixture(Coded):
         keep("seconds", torch.zeros(self.kind.sums(self.count, size), dtype=torch.float64))
 
     # Fitting --------------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> Sequence[Choice]:
-        """Batches as large as products of matrices like them; what is fitted does not depend on it."""
-        return (Choice("train", "batch_size", min(1024, pictures), "what is fitted does not depend on it"),)
 
     def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
         """The first components: the clusters of k-means, of each class in a conditional model."""
@@ -152,17 +143,18 @@ class Mixture(Coded):
         """The covariances that are kept, of those that were found."""
         return covariances
 
-    def values(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> [N, D], in the precision of the model, which is double."""
-        return pictures.flatten(1).to(self.means)
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the device and the precision in which it computes."""
+        return self.means
 
     def joint(self, x: Tensor) -> Tensor:
         """log w_k N(x; m_k, S_k) [N, K] of values [N, D]."""
         return self.weights.log() + self.kind.log_density(x, self.means, self.roots)
 
-    def validation_loss(self, turn: Turn) -> Tensor:
-        """-log p(x), the mean over held-out pictures, in nats."""
-        return -self.joint(self.values(turn.pictures)).logsumexp(1).mean()
+    def log_p(self, x: Tensor) -> Tensor:
+        """log p(x) in nats [N] of values [N, D]."""
+        return self.joint(x).logsumexp(1)
 
     # What it can do -------------------------------------------------------------------------------------------------
 
@@ -238,16 +230,6 @@ class Mixture(Coded):
         z = latents[:, self.count :].to(self.means)
         values = self.means[component] + self.kind.placed(z, self.roots, component)
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
-
-    @torch.no_grad()
-    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """log p(x) in nats [N], exactly; nothing is drawn. A conditional model's classes are summed out."""
-        return self.joint(self.values(self.check_pictures(pictures))).logsumexp(1).float()
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Bits for each pixel value [N], from log-likelihoods in nats [N]; a level's width, 2 / 255, turns a density
-        into the probability of a grey level."""
-        return -nats / (self.spec.values * math.log(2)) + math.log2((LEVELS - 1) / 2)
 
 
 def _known(labels: Tensor | None) -> Tensor:

@@ -15,8 +15,7 @@ from mezzotint.engine.advice import Choice
 from mezzotint.engine.fitting import Pass
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Turn
-from mezzotint.models._coded import Coded
-from mezzotint.nn.likelihoods import LEVELS
+from mezzotint.models._fitted import Fitted
 
 _EXACT = 4096
 """Values of a picture up to which all second moments are kept: 128 MiB."""
@@ -32,7 +31,7 @@ class PCAConfig(Config):
 
 
 @register
-class PCA(Coded):
+class PCA(Fitted):
     """Principal component analysis, and the probability that goes with it (probabilistic PCA).
 
     With the covariance S = U diag(l_1 >= l_2 >= ...) U^T of the training pictures about their mean m, and q components,
@@ -66,7 +65,6 @@ class PCA(Coded):
     paper = Paper("Tipping, Bishop", 1999, "Probabilistic Principal Component Analysis")  # J. R. Stat. Soc. B 61(3)
     Config = PCAConfig
     tiny = {"components": 3}
-    doubles = True
     estimates = ("mean", "axes", "variances", "rest")
     config: PCAConfig
     mean: Tensor
@@ -106,8 +104,8 @@ class PCA(Coded):
 
     @classmethod
     def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> Sequence[Choice]:
-        """Batches as large as products of matrices like them, and no more components than there can be."""
-        chosen = [Choice("train", "batch_size", min(1024, pictures), "what is fitted hardly depends on it")]
+        """Large batches, and no more components than there can be."""
+        chosen = list(super().advise(pictures, spec, device))
         most = min(spec.values, pictures) - 1
         if 0 < most < PCAConfig().components:
             chosen.append(Choice("model", "components", most, "fewer than a picture's values and than pictures"))
@@ -116,7 +114,7 @@ class PCA(Coded):
     def begin(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
         """The components of a thousand pictures, until those of all are known."""
         pictures, _ = training(_SEEN)
-        x = self._values(pictures)
+        x = self.values(pictures)
         if len(x) <= self.config.components:
             raise ConfigError(
                 f"{self.config.components} components need more training pictures than there are, {len(x)}; set "
@@ -133,11 +131,11 @@ class PCA(Coded):
 
     def see(self, turn: Turn) -> Mapping[str, Tensor]:
         """A batch's sums of values and of their products."""
-        x = self._values(turn.pictures)
+        x = self.values(turn.pictures)
         self.count += len(x)
         self.first += x.sum(0)
         self.second += x.mT @ x
-        return {"nats": -self._log_p(x).mean()}
+        return {"nats": -self.log_p(x).mean()}
 
     def close(self) -> bool:
         """The components of the sums: eigenvectors of the covariance, largest first."""
@@ -155,7 +153,7 @@ class PCA(Coded):
         """A batch for scikit-learn's `IncrementalPCA`, whose state is put back and taken out again."""
         from sklearn.decomposition import IncrementalPCA
 
-        x = self._values(turn.pictures).cpu().numpy()
+        x = self.values(turn.pictures).cpu().numpy()
         if len(x) < self.config.components and not int(self.count):
             return {}  # the first batch must hold as many pictures as there are components
         fit: Any = IncrementalPCA(self.config.components)
@@ -170,7 +168,7 @@ class PCA(Coded):
         self._settle(torch.from_numpy(fit.mean_), torch.from_numpy(fit.components_), spectrum, total)
         self.second.copy_(torch.from_numpy(fit.var_))
         self.count.fill_(fit.n_samples_seen_)
-        return {"nats": -self._log_p(self._values(turn.pictures)).mean()}
+        return {"nats": -self.log_p(self.values(turn.pictures)).mean()}
 
     def _end(self) -> bool:
         self.count.zero_()
@@ -187,11 +185,12 @@ class PCA(Coded):
         self.variances.copy_(spectrum[:q].clamp(min=self.config.least))
         self.rest.fill_(max((total - float(spectrum[:q].sum())) / (size - q), self.config.least))
 
-    def _values(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> [N, D], in the precision of the model, which is double."""
-        return pictures.flatten(1).to(self.mean)
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the device and the precision in which it computes."""
+        return self.mean
 
-    def _log_p(self, x: Tensor) -> Tensor:
+    def log_p(self, x: Tensor) -> Tensor:
         """log N(x; m, C) [N] of values [N, D]."""
         q, size = self.config.components, self.spec.values
         centred = x - self.mean
@@ -201,16 +200,12 @@ class PCA(Coded):
         volume = self.variances.log().sum() + (size - q) * self.rest.log()
         return -0.5 * (square + volume + size * math.log(2 * math.pi))
 
-    def validation_loss(self, turn: Turn) -> Tensor:
-        """-log p(x), the mean over held-out pictures, in nats."""
-        return -self._log_p(self._values(turn.pictures)).mean()
-
     # What it can do -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
         """Whitened latents [N, latent] of pictures [N, C, H, W] in [-1, 1]."""
-        centred = self._values(self.check_pictures(pictures)) - self.mean
+        centred = self.values(self.check_pictures(pictures)) - self.mean
         return (centred @ self.axes.mT / self.variances.sqrt()).float()
 
     def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -218,16 +213,6 @@ class PCA(Coded):
         z = latents.to(self.mean)
         values = (z * self.variances.sqrt()) @ self.axes + self.mean
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
-
-    @torch.no_grad()
-    def log_likelihood(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        """log p(x) in nats [N], exactly; nothing is drawn."""
-        return self._log_p(self._values(self.check_pictures(pictures))).float()
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Bits for each pixel value [N], from log-likelihoods in nats [N]; a level's width, 2 / 255, turns a density
-        into the probability of a grey level."""
-        return -nats / (self.spec.values * math.log(2)) + math.log2((LEVELS - 1) / 2)
 
     @property
     def explained(self) -> Tensor:
