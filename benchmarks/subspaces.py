@@ -19,21 +19,12 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mezzotint.clustering import SparseSubspaceClustering
+from mezzotint.metrics.clusters import cluster_accuracy
 
 FILE = "extended-yale-b/yaleb_cropped_48x42.npz"
 PUBLISHED = {2: 1.86, 3: 3.10, 5: 4.31, 8: 5.85, 10: 10.94}
-
-
-def error(truth: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
-    """The share of points in a wrong cluster, for the best match of clusters and classes."""
-    table = np.zeros((truth.max() + 1, labels.max() + 1), np.int64)
-    np.add.at(table, (truth, labels), 1)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    return 1 - float(table[rows, columns].sum() / len(truth))
 
 
 def one(people: tuple[int, ...]) -> float:
@@ -44,7 +35,7 @@ def one(people: tuple[int, ...]) -> float:
     points = x.reshape(len(x), -1).astype(np.float32) / 255
     truth = np.searchsorted(np.array(people), subject)
     found = SparseSubspaceClustering(len(people), alpha=20, outliers=True, random_state=0).fit_predict(points)
-    return error(truth, found)
+    return 1 - cluster_accuracy(truth, found)
 
 
 def sets_of(count: int, most: int) -> tuple[list[tuple[int, ...]], int]:

@@ -14,28 +14,15 @@ from sklearn.mixture import GaussianMixture
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import build
-from mezzotint.testing._make import make_pictures, spec_of
+from mezzotint.testing._make import fitted, flat, make_pictures, spec_of
 
 COVARIANCES = ["full", "tied", "diag", "spherical"]
 
 
-def fitted(pictures: PictureSet, batch_size: int = 50, **settings: Any) -> Any:
-    """The model after all its passes."""
-    model = build("gmm", {"components": 3, "least": 1e-3, **settings}, spec_of(pictures))
-    config = TrainConfig(steps=100_000, batch_size=batch_size, precision="fp32")
-    trainer = Trainer(model, pictures, config, torch.device("cpu"))
-    while not trainer.done:
-        trainer.round()
-    model.eval()
-    return model
-
-
-def values(pictures: PictureSet, split: str = "train") -> np.ndarray:
-    found: np.ndarray = to_tensor(pictures.pictures[pictures.splits[split]]).flatten(1).double().numpy()
-    return found
+def fit(pictures: PictureSet, **settings: Any) -> Any:
+    return fitted("gmm", pictures, **({"components": 3, "least": 1e-3} | settings))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +33,7 @@ def pictures() -> PictureSet:
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_every_fitted_number_is_scikit_learns(pictures: PictureSet, covariance: Any) -> None:
     """From the same first components, whatever the batches."""
-    ours = fitted(pictures, covariance=covariance, passes=25, tolerance=0, batch_size=37)
+    ours = fit(pictures, covariance=covariance, passes=25, tolerance=0, batch_size=37)
     begun = build("gmm", {"components": 3, "least": 1e-3, "covariance": covariance}, spec_of(pictures))
     trainer = Trainer(begun, pictures, TrainConfig(batch_size=37), torch.device("cpu"))
     first = trainer.model
@@ -62,19 +49,19 @@ def test_every_fitted_number_is_scikit_learns(pictures: PictureSet, covariance: 
         precisions_init=np.asarray(precisions),
     )
     with pytest.warns(ConvergenceWarning):  # 25 steps are not enough for it
-        theirs.fit(values(pictures))
+        theirs.fit(flat(pictures))
     np.testing.assert_allclose(ours.weights, theirs.weights_, atol=1e-8)
     np.testing.assert_allclose(ours.means, theirs.means_, atol=1e-8)
     np.testing.assert_allclose(ours.covariances, theirs.covariances_, atol=1e-8)
-    held = values(pictures, "validation")
+    held = flat(pictures, "validation")
     tensors = torch.tensor(held, dtype=torch.float32).view(-1, 1, 3, 4)
     np.testing.assert_allclose(ours.log_likelihood(tensors), theirs.score_samples(held), rtol=1e-5)
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_the_density_is_that_of_the_textbook(pictures: PictureSet, covariance: Any) -> None:
-    model = fitted(pictures, covariance=covariance, passes=3)
-    x = torch.tensor(values(pictures, "validation")[:5])
+    model = fit(pictures, covariance=covariance, passes=3)
+    x = torch.tensor(flat(pictures, "validation")[:5])
     whole = {
         "full": lambda k: model.covariances[k],
         "tied": lambda k: model.covariances,
@@ -88,7 +75,7 @@ def test_the_density_is_that_of_the_textbook(pictures: PictureSet, covariance: A
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_samples_have_the_components_moments(pictures: PictureSet, covariance: Any) -> None:
-    model = fitted(pictures, covariance=covariance, passes=5, components=2)
+    model = fit(pictures, covariance=covariance, passes=5, components=2)
     n = 40_000
     latents = model.latent(n)
     component = latents[:, :2].argmax(1)
@@ -105,14 +92,14 @@ def test_samples_have_the_components_moments(pictures: PictureSet, covariance: A
 
 
 def test_a_mixture_for_each_class_classifies_by_bayes_rule(pictures: PictureSet) -> None:
-    model = fitted(pictures, conditional=True, components=1)
-    x, labels = values(pictures), pictures.labels[pictures.splits["train"]]
+    model = fit(pictures, conditional=True, components=1)
+    x, labels = flat(pictures), pictures.labels[pictures.splits["train"]]
     for label in (0, 1):  # one component each: the class's own mean and covariance
         mine = x[labels == label]
         np.testing.assert_allclose(model.means[label], mine.mean(0), atol=1e-9)
         expected = np.cov(mine.T, bias=True) + 1e-3 * np.eye(12)
         np.testing.assert_allclose(model.covariances[label], expected, atol=1e-9)
-    held = torch.tensor(values(pictures, "validation"), dtype=torch.float32).view(-1, 1, 3, 4)
+    held = torch.tensor(flat(pictures, "validation"), dtype=torch.float32).view(-1, 1, 3, 4)
     told = model.encode(held)[:, :2].argmax(1).numpy()
     assert (told == pictures.labels[pictures.splits["validation"]]).mean() > 0.95
     drawn = model.sample(200, labels=torch.ones(200, dtype=torch.int64))

@@ -11,10 +11,9 @@ from sklearn.cluster import KMeans
 
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
-from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import build
-from mezzotint.testing._make import make_pictures, spec_of
+from mezzotint.testing._make import flat, make_pictures, spec_of
 
 
 def trainer(pictures: PictureSet, batch_size: int = 50, **settings: Any) -> Trainer:
@@ -29,11 +28,6 @@ def fitted(it: Trainer) -> Any:
     return it.model
 
 
-def values(pictures: PictureSet, split: str = "train") -> np.ndarray:
-    found: np.ndarray = to_tensor(pictures.pictures[pictures.splits[split]]).flatten(1).double().numpy()
-    return found
-
-
 @pytest.fixture(scope="module")
 def pictures() -> PictureSet:
     return make_pictures(1, 3, 4, count=400)
@@ -42,19 +36,19 @@ def pictures() -> PictureSet:
 @pytest.mark.parametrize("batch_size", [37, 1000])
 def test_the_means_are_scikit_learns(pictures: PictureSet, batch_size: int) -> None:
     it = trainer(pictures, batch_size)
-    theirs = KMeans(4, init=it.model.means.numpy().copy(), n_init=1).fit(values(pictures))
+    theirs = KMeans(4, init=it.model.means.numpy().copy(), n_init=1).fit(flat(pictures))
     ours = fitted(it)
     np.testing.assert_allclose(ours.means, theirs.cluster_centers_, atol=1e-9)
-    clusters = ours.assign(torch.tensor(values(pictures))).argmax(1)
+    clusters = ours.assign(torch.tensor(flat(pictures))).argmax(1)
     np.testing.assert_array_equal(clusters, theirs.labels_)
-    inertia = ours.distances(torch.tensor(values(pictures))).amin(1).sum()
+    inertia = ours.distances(torch.tensor(flat(pictures))).amin(1).sum()
     assert float(inertia) == pytest.approx(theirs.inertia_, rel=1e-9)
     np.testing.assert_allclose(ours.weights, np.bincount(theirs.labels_, minlength=4) / 300, atol=1e-12)
 
 
 def test_pictures_are_drawn_from_a_clusters_own_spread(pictures: PictureSet) -> None:
     model = fitted(trainer(pictures))
-    x = values(pictures)
+    x = flat(pictures)
     mine = x[model.assign(torch.tensor(x)).argmax(1).numpy() == 2]
     np.testing.assert_allclose(model.covariances[2], np.cov(mine.T, bias=True) + 1e-5 * np.eye(12), atol=1e-9)
     latents = model.set_codes(model.latent(500), {"component": 2})

@@ -12,11 +12,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.types import PictureSet
-from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.feed import to_tensor
-from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import PictureSpec, build
-from mezzotint.testing._make import make_pictures, spec_of
+from mezzotint.testing._make import fitted, make_pictures
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +29,8 @@ def pictures() -> PictureSet:
     return replace(made, pictures=stored, labels=labels, classes=("dark", "bright", "left"))
 
 
-def fitted(pictures: PictureSet, **settings: Any) -> Any:
-    model = build("lda", {"least": 1e-12, **settings}, spec_of(pictures))
-    trainer = Trainer(model, pictures, TrainConfig(steps=1000, batch_size=37), torch.device("cpu"))
-    while not trainer.done:
-        trainer.round()
-    model.eval()
-    return model
+def fit(pictures: PictureSet, **settings: Any) -> Any:
+    return fitted("lda", pictures, **({"least": 1e-12} | settings))
 
 
 def split(pictures: PictureSet, name: str) -> tuple[torch.Tensor, np.ndarray]:
@@ -48,7 +41,7 @@ def split(pictures: PictureSet, name: str) -> tuple[torch.Tensor, np.ndarray]:
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3])
 def test_what_is_fitted_is_scikit_learns(pictures: PictureSet, shrinkage: float) -> None:
-    ours, (x, y) = fitted(pictures, shrinkage=shrinkage), split(pictures, "train")
+    ours, (x, y) = fit(pictures, shrinkage=shrinkage), split(pictures, "train")
     flat = x.flatten(1).double().numpy()
     theirs = LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage, store_covariance=True).fit(flat, y)
     np.testing.assert_allclose(ours.weights, theirs.priors_, atol=1e-12)
@@ -62,7 +55,7 @@ def test_what_is_fitted_is_scikit_learns(pictures: PictureSet, shrinkage: float)
 
 def test_projections_are_the_discriminants(pictures: PictureSet) -> None:
     """But for its sign each is scikit-learn's `transform` by eigenvectors, and within classes they are white."""
-    ours, (x, y) = fitted(pictures, shrinkage=0.0), split(pictures, "train")
+    ours, (x, y) = fit(pictures, shrinkage=0.0), split(pictures, "train")
     theirs = LinearDiscriminantAnalysis("eigen").fit(x.flatten(1).double().numpy(), y)
     a, b = ours.project(x).numpy(), theirs.transform(x.flatten(1).double().numpy())
     b = b - theirs.priors_ @ np.stack([b[y == k].mean(0) for k in range(3)])
@@ -73,7 +66,7 @@ def test_projections_are_the_discriminants(pictures: PictureSet) -> None:
 
 
 def test_pictures_of_a_class_are_drawn(pictures: PictureSet) -> None:
-    model = fitted(pictures)
+    model = fit(pictures)
     for label in range(3):
         drawn = model.sample(300, labels=torch.full((300,), label))
         told = model.classify(drawn).argmax(1)

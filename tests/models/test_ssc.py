@@ -11,11 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
 from mezzotint.data.types import PictureSet
-from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.feed import to_tensor
-from mezzotint.engine.loop import Trainer
-from mezzotint.engine.model import build
-from mezzotint.testing._make import spec_of
+from mezzotint.testing._make import fitted
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +27,21 @@ def planes() -> tuple[PictureSet, np.ndarray]:
     return PictureSet(x.reshape(240, 4, 5, 1), None, (), names, splits, "planes", ""), truth
 
 
-def fitted(pictures: PictureSet, **settings: Any) -> Any:
-    model = build("ssc", {"components": 3, "dimensions": 2, "least": 1e-8, **settings}, spec_of(pictures))
-    trainer = Trainer(model, pictures, TrainConfig(steps=1000, batch_size=50), torch.device("cpu"))
-    while not trainer.done:
-        trainer.round()
-    model.eval()
-    return model
+def fit(pictures: PictureSet, **settings: Any) -> Any:
+    return fitted("ssc", pictures, **({"components": 3, "dimensions": 2, "least": 1e-8} | settings))
 
 
 @pytest.mark.parametrize("settings", [{}, {"points": 100}, {"method": "elastic", "points": 150}])
 def test_subspaces_are_found_and_all_pictures_join_them(planes: Any, settings: dict[str, Any]) -> None:
     pictures, truth = planes
-    model = fitted(pictures, **settings)
+    model = fit(pictures, **settings)
     told = model.encode(to_tensor(pictures.pictures))[:, :3].argmax(1).numpy()
     assert adjusted_rand_score(truth, told) > 0.97
 
 
 def test_each_subspace_is_probabilistic_pca(planes: Any) -> None:
     pictures, _ = planes
-    model, x = fitted(pictures), to_tensor(pictures.pictures).flatten(1).double()
+    model, x = fit(pictures), to_tensor(pictures.pictures).flatten(1).double()
     told = model.assign(x).argmax(1)
     for k in range(3):
         mine = PCA(2).fit(x[told == k].numpy())
@@ -61,7 +53,7 @@ def test_each_subspace_is_probabilistic_pca(planes: Any) -> None:
 
 def test_what_is_drawn_lies_in_the_subspace(planes: Any) -> None:
     pictures, _ = planes
-    model = fitted(pictures)
+    model = fit(pictures)
     for k in range(3):
         drawn = model.generate(model.set_codes(model.latent(50), {"component": k}))
         assert float((model.encode(drawn)[:, :3].argmax(1) == k).float().mean()) > 0.9

@@ -16,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import mezzotint as mz
 from mezzotint.core.errors import CapabilityError, ConfigError, DataError
+from mezzotint.data.types import DataConfig
 from mezzotint.metrics.clusters import agreement, cluster_accuracy
 from mezzotint.tasks.cluster import METHODS, cluster
 
@@ -107,3 +108,28 @@ def test_a_model_that_does_not_encode_has_no_codes(tmp_path: Path) -> None:
     run = mz.train("dcgan", "digits", out=tmp_path / "run", steps=1, quiet=True, size=16)
     with pytest.raises(CapabilityError, match="encodes"):
         cluster("digits", tmp_path / "out", features=run)
+
+
+def test_nothing_of_somebody_elses_is_replaced(tmp_path: Path) -> None:
+    own = tmp_path / "cluster-1.png"
+    own.write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="holds other files, which clusters could replace; name a new folder"):
+        cluster("digits", tmp_path, most=50)
+    assert own.read_bytes() == b"mine"
+
+
+def test_pictures_are_read_as_the_run_was_trained_on_them(tmp_path: Path) -> None:
+    run = mz.train("pca", "digits", out=tmp_path / "run", quiet=True, settings={"model": {"components": 5}})
+    with pytest.raises(ConfigError, match="leave size and fit out"):
+        cluster("digits", tmp_path / "out", features=run, config=DataConfig(size=16))
+
+
+def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    for i in range(6):
+        Image.new("L", (8, 8), 40 * i).save(pictures / f"{i}.png")
+    (pictures / "bad.png").write_bytes(b"no picture")
+    found = cluster(pictures, tmp_path / "out", clusters=2)
+    assert [Path(bad.path).name for bad in found.left_out] == ["bad.png"]
+    assert len(found.labels) == 6

@@ -81,3 +81,16 @@ def test_what_has_no_codes_and_what_codes_do_not_have(
     monkeypatch.setattr(base.model, "encode", lambda pictures: torch.full((len(pictures), 5), float("nan")))
     with pytest.raises(DataError, match="diverged"):
         open_source(base)
+
+
+def test_of_a_latent_only_what_an_encoder_can_know_is_trained_on(tmp_path: Path) -> None:
+    """The noise of infogan stays that of its prior, and only its codes are drawn by the sampler."""
+    small = {
+        "model": {"width": 4, "discriminator_width": 4, "dense": 16, "latent": 7, "categorical": [3], "smallest": 4}
+    }
+    run = mz.train("infogan", "digits", steps=1, out=tmp_path / "a", settings=small, quiet=True)
+    assert open_source(run.path).pictures.shape[1:] == (1, 5, 1), "three values of one code, and two codes"
+    flow = mz.train("maf", str(run.path), steps=1, out=tmp_path / "b", settings=FLOW, quiet=True)
+    latents = mz.load(run.path, sampler=flow.path).model.latent(4, seed=2)
+    assert torch.equal(latents[:, :7], run.model.latent(4, seed=2)[:, :7])
+    torch.testing.assert_close(latents[:, 7:], flow.model.sample(4, seed=2).flatten(1) * REACH)

@@ -90,6 +90,16 @@ def find(codes: Sequence[Code], name: str) -> Code:
     return known[name]
 
 
+def columns(codes: Sequence[Code]) -> list[int]:
+    """Columns of the latents that codes stand for, in the order of the codes; of the others an encoder knows nothing.
+
+    Example:
+        >>> columns([Code("c0", "categorical", 2, 3), Code("c1", "uniform", 5)])
+        [2, 3, 4, 5]
+    """
+    return [column for code in codes for column in range(code.start, code.start + code.values)]
+
+
 def set_codes(codes: Sequence[Code], latents: Tensor, values: Mapping[str, float]) -> Tensor:
     """A copy of latents [N, latent] in which these codes have these values.
 

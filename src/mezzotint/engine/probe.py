@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from mezzotint.core import rng
 from mezzotint.engine.capabilities import capabilities
+from mezzotint.engine.codes import columns
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.feed import to_labels, to_tensor
 from mezzotint.engine.model import Model
@@ -85,7 +86,7 @@ class Probe:
                 latents = _numpy(torch.cat([can(model).encode(x) for x, _ in self._batches(self.held)]))
                 prior = _numpy(can(model).latent(len(self.held)))
                 if "codes" in offered:  # of other units an encoder can know nothing
-                    known = np.concatenate([np.r_[code.columns] for code in can(model).codes()])
+                    known = columns(can(model).codes())
                     latents, prior = latents[:, known], prior[:, known]
                 found |= {"active_units": float(active_units(latents, prior)), "units": float(latents.shape[1])}
                 kl = [value.item() for name, value in self.trainer.losses.items() if name.endswith("/kl")]

@@ -22,8 +22,8 @@ from mezzotint.nn.mixtures import KINDS
 _SEEN = 10_000
 """Pictures that the first components are found among."""
 _CHUNK = 256
-_MOST = 2**28
-"""Numbers that full covariances may have together: 2 GiB."""
+_MOST = 2**26
+"""Numbers that covariances may have together: 512 MiB, of which their roots and the sums take as much again."""
 
 
 class MixtureConfig(Config):

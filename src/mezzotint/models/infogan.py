@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Normal
 
 from mezzotint.core import rng
@@ -16,14 +16,13 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code, entropy
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
-from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, Discriminator, initialise
+from mezzotint.models._convolutional import Convolutional, ConvolutionalConfig, initialise
+from mezzotint.models._recognition import Recognition, SharedDiscriminator
 from mezzotint.nn.augment import DEFORM_COLUMNS, deform
-from mezzotint.nn.fastconv import FastConv2d
 from mezzotint.nn.information import shared_information
 from mezzotint.nn.likelihoods import bounded_log_variance
-from mezzotint.nn.norm import BatchNorm2d, grouped
+from mezzotint.nn.norm import grouped
 
-_HIDDEN = 128
 _LEAST_LOG_VARIANCE = -6.0
 
 
@@ -55,34 +54,6 @@ class InfoGANConfig(ConvolutionalConfig):
     pack: Literal[1] = option(1, "Pictures are judged singly, since each has codes of its own.")
     lr: float = option(1e-3, "Learning rate of the generator.", gt=0)
     discriminator_lr: float | None = option(2e-4, "Learning rate of the discriminator and of Q; empty: lr.", gt=0)
-
-
-class SharedDiscriminator(Discriminator):
-    """A discriminator that tells its features too."""
-
-    def forward(self, pictures: Tensor, labels: Tensor | None = None, share: bool = False) -> Tensor:
-        """Scores [N], or with `share` (scores [N], features [N, *features_shape])."""
-        features = self.features(pictures, labels)
-        scores = self.judged(features, labels)
-        return (scores, features) if share else scores  # type: ignore[return-value]
-
-
-class Recognition(nn.Module):
-    """Q's own layers: the discriminator's features [N, *shape] -> [N, outputs].
-
-    A fully connected layer of 128 units, batch normalisation, LeakyReLU(0.1), and the outputs (the paper's table 1).
-    """
-
-    def __init__(self, shape: tuple[int, int, int], outputs: int) -> None:
-        super().__init__()
-        self.hidden = FastConv2d(shape[0], _HIDDEN, shape[1:], bias=False)
-        self.norm = BatchNorm2d(_HIDDEN)
-        self.last = FastConv2d(_HIDDEN, outputs, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        hidden = F.leaky_relu(self.norm(self.hidden(features)), 0.1)
-        outputs: Tensor = self.last(hidden)
-        return outputs.flatten(1).float()
 
 
 def _part(features: Tensor, first: int, count: int) -> Tensor:

@@ -21,7 +21,8 @@ from mezzotint.data.cache import hash_parts
 from mezzotint.data.open import open_pictures
 from mezzotint.data.tables import to_levels
 from mezzotint.data.types import Columns, DataConfig, PictureSet
-from mezzotint.engine.capabilities import require
+from mezzotint.engine.capabilities import capabilities, require
+from mezzotint.engine.codes import columns
 from mezzotint.engine.feed import to_tensor
 from mezzotint.tasks.reconstruct import fit_channels
 from mezzotint.tasks.sample import models_that
@@ -58,15 +59,15 @@ def open_source(
             f"{recipe.summary.source} no longer holds the pictures that {run.path} was trained on, so codes of them "
             "cannot be had; restore them."
         )
-    codes = _encoded(run.model, pictures, progress)
+    codes = _encoded(run.model, pictures, progress)[:, _known(run.model)]
     beyond = int((np.abs(codes) > REACH).any(1).sum())
     notes = (f"Codes of {beyond:,} pictures go beyond {REACH:g} and are cut there.",) if beyond else ()
     if not np.isfinite(codes).all():
         raise DataError("Some codes are not finite numbers; the model has diverged: take an earlier checkpoint.")
     units = codes.shape[1]
-    columns = Columns(tuple(f"z{k}" for k in range(units)), (-REACH,) * units, (REACH,) * units)
+    table = Columns(tuple(f"z{k}" for k in range(units)), (-REACH,) * units, (REACH,) * units)
     return PictureSet(
-        pictures=to_levels(codes, columns),
+        pictures=to_levels(codes, table),
         labels=pictures.labels,
         classes=pictures.classes,
         names=pictures.names,
@@ -75,7 +76,7 @@ def open_source(
         fingerprint=codes_print(run),
         attributes=pictures.attributes,
         notes=(*notes, f"Trained on are the {units:,} numbers that {recipe.name} makes of each picture."),
-        columns=columns,
+        columns=table,
     )
 
 
@@ -101,13 +102,20 @@ def use_sampler(run: Any, sampler: Any) -> None:
             f"{sampler.path} was not trained on the codes of {run.path} as it is now; do that with mezzotint train "
             f"{sampler.recipe.name} {run.path} --out another-folder."
         )
-    device = run.model.device
+    own, known = run.model.latent, _known(run.model)
 
     def latent(n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        values: Tensor = sampler.model.sample(n, seed=seed, truncation=truncation)
-        return (values.flatten(1) * REACH).to(device)
+        latents: Tensor = own(n, seed, truncation)
+        values = sampler.model.sample(n, seed=seed, truncation=truncation).flatten(1) * REACH
+        latents[:, known] = values.to(latents)
+        return latents
 
     run.model.latent = latent
+
+
+def _known(model: Any) -> list[int] | slice:
+    """Columns of the latents that an encoder can know: those that have names, or all where none has."""
+    return columns(model.codes()) if "codes" in capabilities(model) else slice(None)
 
 
 def _run(source: Any) -> Any | None:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mezzotint.core.errors import ConfigError, DataError, suggest
 from mezzotint.core.rng import stream
 from mezzotint.data.open import open_pictures
 from mezzotint.data.output import grid, save_picture
-from mezzotint.data.types import DataConfig, PictureSet
+from mezzotint.data.types import BadFile, DataConfig, PictureSet
 from mezzotint.engine.capabilities import require
 from mezzotint.metrics.clusters import agreement
 from mezzotint.metrics.extractor import EXTRACTORS
@@ -28,50 +29,9 @@ from mezzotint.tasks.reconstruct import open_for
 from mezzotint.tasks.sample import models_that
 
 Progress = Callable[[int, int], None]
+_DOCUMENT = "clusters.json"
 _SHEET, _ROW = 100, 12
 """Pictures on a cluster's own sheet, and in its row of the overview."""
-
-
-def _kmeans(k: int, seed: int) -> Any:
-    from sklearn.cluster import KMeans
-
-    return KMeans(k, n_init=10, random_state=seed)
-
-
-def _gmm(k: int, seed: int) -> Any:
-    from sklearn.mixture import GaussianMixture
-
-    return GaussianMixture(k, covariance_type="diag", reg_covar=1e-4, random_state=seed)
-
-
-def _agglomerative(k: int, seed: int) -> Any:
-    from sklearn.cluster import AgglomerativeClustering
-
-    return AgglomerativeClustering(k)
-
-
-def _ssc(k: int, seed: int) -> Any:
-    from mezzotint.clustering import SparseSubspaceClustering
-
-    return SparseSubspaceClustering(k, random_state=seed)
-
-
-def _ssc_outliers(k: int, seed: int) -> Any:
-    from mezzotint.clustering import SparseSubspaceClustering
-
-    return SparseSubspaceClustering(k, outliers=True, random_state=seed)
-
-
-def _ssc_omp(k: int, seed: int) -> Any:
-    from mezzotint.clustering import SSCOMP
-
-    return SSCOMP(k, random_state=seed)
-
-
-def _ssc_elastic(k: int, seed: int) -> Any:
-    from mezzotint.clustering import ElasticNetSubspaceClustering
-
-    return ElasticNetSubspaceClustering(k, random_state=seed)
 
 
 @dataclass(frozen=True)
@@ -89,14 +49,43 @@ class Method:
     most: int
 
 
+def _estimator(module: str, name: str, seeded: bool = True, **settings: Any) -> Callable[[int, int], Any]:
+    """(clusters, seed) -> the estimator of this name, imported when it is made."""
+
+    def make(clusters: int, seed: int) -> Any:
+        chance = {"random_state": seed} if seeded else {}
+        return getattr(import_module(module), name)(clusters, **settings, **chance)
+
+    return make
+
+
+_SKLEARN, _OURS = "sklearn.cluster", "mezzotint.clustering"
 METHODS: dict[str, Method] = {
-    "kmeans": Method("pictures near a mean", _kmeans, 1_000_000),
-    "gmm": Method("a normal distribution for each, with variances of its own", _gmm, 1_000_000),
-    "agglomerative": Method("pictures that are joined two by two, nearest first (Ward)", _agglomerative, 20_000),
-    "ssc": Method("subspaces, by the lasso: one object in many lights, handwriting of one digit", _ssc, 6000),
-    "ssc-outliers": Method("the same where some values are wrong, such as shadows", _ssc_outliers, 6000),
-    "ssc-omp": Method("subspaces of many pictures, greedily", _ssc_omp, 100_000),
-    "ssc-elastic": Method("subspaces of many pictures, by the elastic net", _ssc_elastic, 100_000),
+    "kmeans": Method("pictures near a mean", _estimator(_SKLEARN, "KMeans", n_init=10), 1_000_000),
+    "gmm": Method(
+        "a normal distribution for each, with variances of its own",
+        _estimator("sklearn.mixture", "GaussianMixture", covariance_type="diag", reg_covar=1e-4),
+        1_000_000,
+    ),
+    "agglomerative": Method(
+        "pictures that are joined two by two, nearest first (Ward)",
+        _estimator(_SKLEARN, "AgglomerativeClustering", seeded=False),
+        20_000,
+    ),
+    "ssc": Method(
+        "subspaces, by the lasso: one object in many lights, handwriting of one digit",
+        _estimator(_OURS, "SparseSubspaceClustering"),
+        6000,
+    ),
+    "ssc-outliers": Method(
+        "the same where some values are wrong, such as shadows",
+        _estimator(_OURS, "SparseSubspaceClustering", outliers=True),
+        6000,
+    ),
+    "ssc-omp": Method("subspaces of many pictures, greedily", _estimator(_OURS, "SSCOMP"), 100_000),
+    "ssc-elastic": Method(
+        "subspaces of many pictures, by the elastic net", _estimator(_OURS, "ElasticNetSubspaceClustering"), 100_000
+    ),
 }
 
 
@@ -111,6 +100,7 @@ class Clustered:
         sizes: pictures in each cluster.
         scores: how clusters and known classes agree; empty where no class is known.
         notes: sentences a person should read.
+        left_out: what could not be read, and why.
     """
 
     out: Path
@@ -119,6 +109,7 @@ class Clustered:
     sizes: tuple[int, ...]
     scores: dict[str, float]
     notes: tuple[str, ...] = ()
+    left_out: tuple[BadFile, ...] = ()
 
 
 def cluster(
@@ -138,7 +129,7 @@ def cluster(
 
     Args:
         source: whatever `open_pictures` takes.
-        out: a folder; what an earlier clustering left there is replaced.
+        out: a folder, new, empty or of an earlier clustering, which is replaced.
         method: one of `METHODS`.
         clusters: how many.
         features: "pixels", the name of an extractor (see `mezzotint doctor`), or a run, by whose codes is clustered.
@@ -149,7 +140,7 @@ def cluster(
         tell: told what happens.
 
     Raises:
-        ConfigError: there is no such method, or a number is out of range.
+        ConfigError: there is no such method, a number is out of range, or `out` holds something else.
         CapabilityError: the run's model does not encode.
         DataError: there are too few or too many pictures.
 
@@ -165,7 +156,11 @@ def cluster(
         raise ConfigError(f"There are 2 clusters at least; got {clusters}.")
     folder = Path(out)
     refuse_file(folder, "Clusters")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():
+        raise ConfigError(f"{folder} holds other files, which clusters could replace; name a new folder.")
     run = _opened(features)
+    if run is not None and config != DataConfig():
+        raise ConfigError(f"Pictures are read as {run.path} was trained on them; leave size and fit out.")
     pictures = open_for(run.recipe, source, tell) if run else open_pictures(source, config, notify=tell)
     rows = _rows(pictures, most, seed, method, clusters)
     x = _points(pictures, rows, features, run, progress)
@@ -183,6 +178,7 @@ def cluster(
         tuple(sizes.tolist()),
         _scores(pictures, rows, labels),
         tuple(notes),
+        pictures.bad,
     )
     _write(result, pictures, rows, x, {"method": method, "features": _called(features, run), "seed": seed})
     return result
@@ -278,6 +274,9 @@ def _write(
         result.out.mkdir(parents=True, exist_ok=True)
         for old in result.out.glob("cluster-*.png"):
             old.unlink()
+    # First, since it marks the folder as ours.
+    document = {**how, "pictures": pictures.source, "sizes": list(result.sizes), "scores": result.scores}
+    atomic.write_json(result.out / _DOCUMENT, document)
     shown = []
     for k in range(len(result.sizes)):
         mine = np.flatnonzero(result.labels == k)
@@ -298,5 +297,3 @@ def _write(
             row_of.append(pictures.classes[classes[i]] if classes[i] >= 0 else "")
         writer.writerow(row_of)
     atomic.write_text(result.out / "clusters.csv", text.getvalue())
-    document = {**how, "pictures": pictures.source, "sizes": list(result.sizes), "scores": result.scores}
-    atomic.write_json(result.out / "clusters.json", document)

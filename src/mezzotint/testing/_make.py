@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.core import rng
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.loop import Trainer
-from mezzotint.engine.model import Model, PictureSpec
+from mezzotint.engine.model import Model, PictureSpec, build
 
 
 def make_pictures(channels: int = 1, height: int = 8, width: int = 8, count: int = 24) -> PictureSet:
@@ -60,6 +62,21 @@ def make_trainer(
     trainer = Trainer(model, pictures, TrainConfig.build(values, "train"), torch.device("cpu"))
     trainer.model.train()
     return trainer
+
+
+def fitted(name: str, pictures: PictureSet, batch_size: int = 50, **settings: Any) -> Any:
+    """A model that is fitted, after all its passes over the pictures; in evaluation mode."""
+    model = build(name, settings, spec_of(pictures))
+    trainer = Trainer(model, pictures, TrainConfig(steps=1_000_000, batch_size=batch_size), torch.device("cpu"))
+    while not trainer.done:
+        trainer.round()
+    return model.eval()
+
+
+def flat(pictures: PictureSet, split: str = "train") -> NDArray[np.float64]:
+    """The values of a part of a set as a model sees them, [N, D] in [-1, 1]."""
+    found: NDArray[np.float64] = to_tensor(pictures.pictures[pictures.splits[split]]).flatten(1).double().numpy()
+    return found
 
 
 def same_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:

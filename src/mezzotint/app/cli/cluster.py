@@ -18,7 +18,7 @@ from mezzotint.app.cli._common import (
     parse_size,
     table,
 )
-from mezzotint.app.cli.use import PicturesArgument
+from mezzotint.app.cli.use import PicturesArgument, tell_left_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,8 +82,7 @@ def cluster(
             progress=progress,
             tell=voice.tell,
         )
-    for note in found.notes:
-        voice.tell(note)
+    tell_left_out(voice, found)
     document = {"out": str(out), "method": method, "sizes": list(found.sizes), "scores": found.scores}
 
     def human(console: Console) -> None:
