@@ -76,3 +76,12 @@ def test_pictures_of_a_class_are_drawn(pictures: PictureSet) -> None:
 def test_it_needs_classes() -> None:
     with pytest.raises(ConfigError, match="lda is a model of classes, and these pictures have none"):
         build("lda", {}, PictureSpec(1, 8, 8))
+
+
+def test_what_does_not_fit_into_memory_is_told_with_what_helps() -> None:
+    with pytest.raises(
+        ConfigError, match=r"use --size, or fit the codes of another model: mezzotint train lda runs/pca"
+    ):
+        build("lda", {}, PictureSpec(3, 64, 64, classes=("cat", "dog")))
+    with pytest.raises(ConfigError, match=r"use --size, --set model.covariance=diag, or fit"):
+        build("gmm", {}, PictureSpec(3, 64, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -67,10 +67,11 @@ class Mixture(Fitted):
         self.count, size = config.components * max(1, self.classes), spec.values
         shape = self.kind.shape(self.count, size)
         if math.prod(shape) > _MOST:
+            open_to = get_args(type(config).model_fields["covariance"].annotation)
+            other = "--set model.covariance=diag, " if "diag" in open_to else ""
             raise ConfigError(
-                f"Covariances of {self.count:,} components of {size:,} values do not fit into memory; use fewer, "
-                "--set model.covariance=diag, --size, or fit the codes of another model: "
-                f"mezzotint train {self.name} runs/vae."
+                f"Covariances of {self.count:,} components of {size:,} values do not fit into memory; use --size, "
+                f"{other}or fit the codes of another model: mezzotint train {self.name} runs/pca."
             )
         self.latent_size = self.count + size
 
