@@ -1,7 +1,7 @@
 """How likely are test digits? The negative log-likelihood of a VAE on black-and-white MNIST, by importance sampling.
 
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network burda --epochs 300 --lr 3e-3 --out runs/nll
-    MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network burda --epochs 300 --draws 50 --out runs/nll
+    MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network burda --epochs 300 --lr 3e-3 --draws 50 --path --out runs/nll
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network pythae --epochs 500 --out runs/nll --resume
 
 MNIST at 28 x 28, trained by `mezzotint train` itself and scored by the model's own `importance_log_likelihood`. Both
@@ -62,8 +62,12 @@ def train(options: argparse.Namespace, pictures: NDArray[np.uint8], seed: int) -
     static = options.binarisation == "static"
     held = 1 / 6 if static else 0.0
     epoch = round(len(pictures) * (1 - held)) // options.batch
-    bound = {"bound": "importance", "draws": options.draws} if options.draws > 1 else {}
+    bound: dict[str, Any] = {"bound": "importance", "draws": options.draws} if options.draws > 1 else {}
     kind = f"-{options.draws}-draws" if bound else ""
+    kind += "".join(
+        f"-{name}-{value}" for name, value in (("backward", options.backward), ("path", options.path)) if value
+    )
+    bound |= {"backward": options.backward, "gradient": "path" if options.path else "total"}
     path = Path(options.out) / f"{options.network}-{options.binarisation}{kind}-{options.epochs}-epochs-seed-{seed}"
     source = black_and_white(pictures, "train") if static else pictures
     if options.resume and path.exists():
@@ -120,7 +124,7 @@ def row(options: argparse.Namespace, run: Any, test: NDArray[np.uint8], seed: in
     train = run.recipe.train
     falls = "" if train.schedule == "constant" else f", {train.schedule} to 0"
     return (
-        f"| {options.network} | {options.draws} | {options.binarisation} | {seed} | {options.epochs} "
+        f"| {options.network} | {options.draws}{', path' if options.path else ''} | {options.binarisation} | {seed} | {options.epochs} "
         f"| {train.batch_size} "
         f"| {run.recipe.model.lr:g}{falls} | {train.ema:g} | {run.seconds / 60:.1f} | {-bound.mean():.2f} "
         f"| {nll.value:.2f} [{nll.low:.2f}, {nll.high:.2f}] | {options.samples:,} x {len(nats):,} in {seconds:.0f} s |"
@@ -135,6 +139,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--draws", type=int, default=1, help="of the importance-weighted bound; 1 is the VAE's")
+    parser.add_argument("--backward", type=int, default=0, help="of the draws, so many carry gradients; 0: all")
+    parser.add_argument("--path", action="store_true", help="the encoder learns by the path gradient")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--schedule", choices=("constant", "linear", "cosine"), default="cosine")

@@ -19,6 +19,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
+from mezzotint.nn.bounds import resampled
 from mezzotint.tasks.sample import sample_files
 
 MLP = {"latent": 3, "network": "mlp", "hidden": (8,), "likelihood": "bernoulli"}
@@ -38,7 +39,7 @@ def blacks(n: int = 6) -> Tensor:
 
 
 def total(terms: Any) -> float:
-    return float(sum(value for value in terms.values()))
+    return float(sum(value.detach() for value in terms.values()))
 
 
 def test_the_importance_weighted_loss_is_that_of_the_definition() -> None:
@@ -89,7 +90,14 @@ def test_the_capacity_pulls_from_both_sides_and_rises() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"bound": "importance", "beta": 2.0}, {"capacity": 1.0, "warmup": 5}, {"layout": "map"}]
+    "settings",
+    [
+        {"bound": "importance", "beta": 2.0},
+        {"capacity": 1.0, "warmup": 5},
+        {"layout": "map"},
+        {"backward": 2},
+        {"gradient": "path", "beta": 2.0},
+    ],
 )
 def test_options_that_exclude_each_other_are_said(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
@@ -162,3 +170,60 @@ def test_commands_draw_the_class_that_the_code_says(tmp_path: Path) -> None:
     assert means[0].min() > means[1].max() + 30
     again = [np.asarray(Image.open(file)).mean() for file in sample_files(run, 6, out=tmp_path / "c", labels="1")]
     np.testing.assert_allclose(again, means[1])
+
+
+def encoder_gradients(copies: int = 20_000, **settings: Any) -> tuple[Tensor, Tensor]:
+    """The gradient by the mean and the log variance of q [6], as a mean over draws, and its standard error."""
+    model = made(**settings)
+    x = blacks(1).expand(copies, -1, -1, -1)
+    mean = torch.tensor([[0.4, -0.3, 0.9]]).repeat(copies, 1).requires_grad_()
+    log_variance = torch.tensor([[-1.0, 0.2, -0.4]]).repeat(copies, 1).requires_grad_()
+    model.posterior = lambda *_: (mean, log_variance)
+    total_of = sum(model.loss(turn(x)).values())
+    assert isinstance(total_of, Tensor)
+    each = torch.cat(torch.autograd.grad(total_of * copies, (mean, log_variance)), 1)
+    return each.mean(0), each.std(0) / copies**0.5
+
+
+@pytest.mark.parametrize(
+    "bound", [{}, {"draws": 3}, {"bound": "importance", "draws": 1}, {"bound": "importance", "draws": 8}]
+)
+def test_the_path_gradient_and_that_of_chosen_draws_are_the_gradient_on_average(bound: dict[str, Any]) -> None:
+    wanted, error = encoder_gradients(**bound)
+    ways: list[dict[str, Any]] = [{"gradient": "path"}]
+    if bound.get("bound"):
+        ways += [{"backward": 2}, {"backward": 2, "gradient": "path"}]
+    for way in ways:
+        found, other = encoder_gradients(**bound, **way)
+        apart = (found - wanted).abs() / (error.square() + other.square()).sqrt()
+        assert apart.max() < 4.5, (way, apart)
+
+
+def test_the_path_gradient_has_no_noise_where_q_is_the_posterior() -> None:
+    """A decoder that ignores z has p(z|x) = p(z): at q = p(z) each draw's is 0, and the total one's is not."""
+    for way, silent in (("path", True), ("total", False)):
+        model = made(bound="importance", draws=3, gradient=way)
+        model.output = lambda z, classes=None: torch.zeros(len(z), 1, 8, 8)
+        mean, log_variance = torch.zeros(5, 3, requires_grad=True), torch.zeros(5, 3, requires_grad=True)
+        model.posterior = lambda *_, q=(mean, log_variance): q
+        model.loss(turn(blacks(5)))["bound"].backward()
+        assert mean.grad is not None
+        assert bool(mean.grad.abs().max() < 1e-6) == silent
+
+
+def test_the_losses_are_those_of_the_bound_whatever_gradients_flow_through() -> None:
+    x = blacks()
+    for plain, ways in (({}, {"gradient": "path"}), ({"bound": "importance", "draws": 6}, {"backward": 2})):
+        with torch.no_grad():
+            wanted = total(made(**plain).loss(turn(x)))
+        assert total(made(**plain, **ways).loss(turn(x))) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_draws_are_taken_as_often_as_their_shares_say() -> None:
+    shares = torch.tensor([[0.1, 0.0, 0.65, 0.25]])
+    u = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    taken = resampled(shares.expand(20_000, -1), 3, u)
+    often = torch.bincount(taken.flatten(), minlength=4) / 60_000
+    torch.testing.assert_close(often, shares[0], atol=0.01, rtol=0)
+    each = torch.stack([(taken == k).sum(1) for k in range(4)], 1)
+    assert (each - 3 * shares).abs().max() < 1

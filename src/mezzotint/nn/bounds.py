@@ -59,3 +59,51 @@ def importance_bound(log_weights: Tensor) -> Tensor:
         2.0
     """
     return torch.logsumexp(log_weights, 1) - math.log(log_weights.shape[1])
+
+
+def log_ratio(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log p(z) - log q(z|x) in nats [N, K], where p = N(0, I) and q = N(mean, exp(log_variance)).
+
+    Args:
+        z: [N, K, latent].
+        mean, log_variance: [N, latent].
+
+    Example:
+        >>> z = torch.tensor([[[0.0], [1.0]]])
+        >>> log_ratio(z, torch.ones(1, 1), torch.zeros(1, 1)).tolist()
+        [[0.5, -0.5]]
+    """
+    away = (z - mean[:, None]).square() / log_variance.exp()[:, None]
+    return 0.5 * (away + log_variance[:, None] - z.square()).sum(2)
+
+
+def with_gradient_of(value: Tensor, other: Tensor) -> Tensor:
+    """This value, with the gradient of another one.
+
+    Example:
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> y = with_gradient_of(torch.tensor(7.0), x * x)
+        >>> y.backward()
+        >>> y.item(), x.grad.item()
+        (7.0, 6.0)
+    """
+    return value.detach() + (other - other.detach())
+
+
+def resampled(shares: Tensor, count: int, uniform: Tensor) -> Tensor:
+    """`count` indices [N, count] of each row, index k with the probability of its share on average.
+
+    Systematic resampling: places (u + 0, u + 1 ...) / count along the sums of shares, so an index comes as often as
+    its share says, up to one.
+
+    Args:
+        shares: [N, K], which add up to 1.
+        uniform: u in [0, 1), [N].
+
+    Example:
+        >>> resampled(torch.tensor([[0.5, 0.0, 0.5]]), 4, torch.tensor([0.3])).tolist()
+        [[0, 0, 2, 2]]
+    """
+    places = (uniform[:, None] + torch.arange(count, device=shares.device)) / count
+    sums = shares.double().cumsum(1)
+    return torch.searchsorted(sums / sums[:, -1:], places.double(), right=True).clamp(max=shares.shape[1] - 1)
