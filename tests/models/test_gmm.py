@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+import mezzotint as mz
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.open import open_pictures
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.loop import Trainer
@@ -122,3 +126,33 @@ def test_what_cannot_be_fitted_is_told() -> None:
         Trainer(build("gmm", {"components": 20}, spec_of(pictures)), pictures, TrainConfig(), torch.device("cpu"))
     with pytest.raises(ConfigError, match="do not fit into memory"):
         build("gmm", {"components": 10}, spec_of(make_pictures(3, 64, 64, count=2)))
+
+
+def three_kinds(count: int = 300) -> NDArray[np.uint8]:
+    """Pictures of 2 x 2 around three means."""
+    rng = np.random.default_rng(0)
+    means = np.array([[40, 40, 200, 200], [200, 60, 60, 200], [120, 220, 30, 90]])
+    return (
+        np.clip(means[np.arange(count) % 3] + rng.normal(0, 8, (count, 4)), 0, 255).astype(np.uint8).reshape(-1, 2, 2)
+    )
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+def test_the_number_of_components_is_what_scikit_learns_criterion_wants(tmp_path: Path, criterion: str) -> None:
+    settings = {"components": 8, "choose": criterion, "covariance": "diag"}
+    run = mz.train("gmm", three_kinds(), out=tmp_path / "a", settings={"model": settings}, quiet=True)
+    model = run.model
+    assert model.used == 3
+    (curve,) = model.explain().curves
+    assert tuple(curve.at) == (1, 2, 3, 4, 5, 7, 8)
+    x = three_kinds()[np.sort(open_pictures(three_kinds()).splits["train"])].reshape(-1, 4) / 127.5 - 1
+    for count, value in zip(curve.at, curve.values, strict=True):
+        if count <= 3:  # beyond them the order of the pictures decides which optimum is found
+            peer = GaussianMixture(count, covariance_type="diag", reg_covar=1e-5, random_state=0).fit(x)
+            assert value == pytest.approx(getattr(peer, criterion)(x), rel=1e-3)
+    assert (model.weights > 0).sum() == 3
+    found = model.explain().parts[0].pictures
+    assert len(found) == 3
+    assert set(model.get_codes(model.latent(200, seed=0))["component"].tolist()) == set(
+        torch.nonzero(model.weights).flatten().tolist()
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mezzotint.core.errors import CapabilityError
 from mezzotint.engine.codes import Code
+from mezzotint.engine.explaining import Explanation
 
 
 @runtime_checkable
@@ -141,6 +142,15 @@ class Quantises(Protocol):
         ...
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """Shows what it has learned."""
+
+    def explain(self) -> Explanation:
+        """Pictures that it is made of, and curves."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     protocol.__name__.lower(): protocol
     for protocol in (
@@ -155,6 +165,7 @@ CAPABILITIES: dict[str, type] = {
         Codes,
         Infers,
         Quantises,
+        Explains,
     )
 }
 

@@ -15,9 +15,13 @@ Terms = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """Which optimiser moves a phase's networks. `betas` is (beta1, beta2), or (momentum, alpha) for rmsprop."""
+    """Which optimiser moves a phase's networks. `betas` is (beta1, beta2), or (momentum, alpha) for rmsprop.
 
-    kind: Literal["adam", "adamw", "rmsprop"] = "adam"
+    `muon` moves matrices of weights along their momentum with all singular values made equal (Jordan et al. 2024), as
+    far as Adam would by its root mean square, and all other parameters by Adam.
+    """
+
+    kind: Literal["adam", "adamw", "rmsprop", "muon"] = "adam"
     lr: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8

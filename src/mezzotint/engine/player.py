@@ -45,7 +45,7 @@ class Player:
 
     def tensors(self) -> dict[str, Tensor]:
         """The optimiser's state by name."""
-        return optimizer_tensors(self.optimizer, self.names, self.parameters)
+        return optimizer_tensors(self.optimizer, self.names, self.parameters, self._moved)
 
     def load(self, tensors: dict[str, Tensor], begun: bool) -> None:
         """The inverse of `tensors`.
@@ -57,9 +57,9 @@ class Player:
         Raises:
             CheckpointError: the state is another player's, or not whole.
         """
-        load_optimizer_tensors(self.optimizer, self.names, self.parameters, tensors)
-        wanted = state_fields(self.phase.optimizer) if begun else set()
-        for name in self.names if begun else ():
+        load_optimizer_tensors(self.optimizer, self.names, self.parameters, self._moved, tensors)
+        for name, parameter in zip(self.names, self.parameters, strict=True) if begun else ():
+            wanted = state_fields(self.phase.optimizer, parameter)
             found = {key.rpartition("|")[2] for key in tensors if key.rpartition("|")[0] == name}
             if found != wanted:
                 odd = min(found ^ wanted)

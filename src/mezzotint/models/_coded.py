@@ -31,7 +31,10 @@ class CoderConfig(Config):
     most: int = option(4, "No convolution has more channels than this many times the width.", ge=1)
     hidden: tuple[int, ...] = option((512,), "Units of the hidden layers of the mlp, from the picture inwards.")
     activation: Literal["relu", "tanh", "silu"] = option("relu", "What follows each hidden layer of the mlp.")
-    lr: float = option(1e-3, "Learning rate of Adam.", gt=0)
+    optimizer: Literal["adam", "muon"] = option(
+        "adam", "What moves the weights; muon takes some times as long for a step of an mlp, and far fewer of them."
+    )
+    lr: float = option(1e-3, "Learning rate.", gt=0)
     beta2: float = option(0.99, "Second moment of Adam.", ge=0, lt=1)
 
     @model_validator(mode="after")

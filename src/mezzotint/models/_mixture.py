@@ -9,12 +9,14 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.core import rng
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.codes import Code
+from mezzotint.engine.explaining import Curve, Explanation, Parts
 from mezzotint.engine.model import PictureSpec
 from mezzotint.models._fitted import Fitted
 from mezzotint.nn.mixtures import KINDS
@@ -22,6 +24,8 @@ from mezzotint.nn.mixtures import KINDS
 _SEEN = 10_000
 """Pictures that the first components are found among."""
 _CHUNK = 256
+_NONE = 1e-12
+"""The weight of a component that no picture has."""
 _MOST = 2**26
 """Numbers that covariances may have together: 512 MiB, of which their roots and the sums take as much again."""
 
@@ -106,11 +110,16 @@ class Mixture(Fitted):
                     f"{self.config.components} components need as many training pictures{of}, and there are "
                     f"{len(mine)}; set model.components lower."
                 )
-            found = KMeans(self.config.components, n_init=1, random_state=0).fit_predict(mine)
+            found = KMeans(self.suitable(mine, k), n_init=1, random_state=0).fit_predict(mine)
             first = k * self.config.components
             shares[rows, first : first + self.config.components] = _one_hot(found, self.config.components).to(x)
         self.add(x, shares)
         self.settle()
+
+    def suitable(self, x: NDArray[np.float64], label: int) -> int:
+        """How many of the components these first pictures [N, D], of a class, are given; the others stay empty."""
+        found: int = self.config.components
+        return found
 
     def assign(self, x: Tensor) -> Tensor:
         """Each component's share [N, K] of values [N, D]; those of a picture add up to 1."""
@@ -133,6 +142,7 @@ class Mixture(Fitted):
         """Weights, means and covariances of the sums, which begin anew."""
         counts = self.counts + 10 * torch.finfo(torch.float64).eps  # as in scikit-learn: none is divided by zero
         self.weights.copy_(counts / counts.sum())
+        self.weights[self.counts == 0] = 0  # or a component of no pictures would be there in some
         self.means.copy_(self.firsts / counts[:, None])
         covariances = self.kind.of_sums(self.seconds, counts, self.means, self.config.least)
         self.covariances.copy_(self.regular(covariances))
@@ -179,6 +189,18 @@ class Mixture(Fitted):
         latents = super().latent(n, seed, truncation)
         latents[:, : self.count] = self._drawn(n, seed, None).to(latents)
         return latents
+
+    def explain(self) -> Explanation:
+        """The means of the components, of the likeliest first; of a conditional model in the order of its classes."""
+        order = torch.arange(self.count) if self.classes else self.weights.cpu().argsort(descending=True, stable=True)
+        shown = order[self.weights.cpu()[order] > _NONE].to(self.device)
+        pictures = self.means[shown].float().clamp(-1, 1).unflatten(1, self.spec.shape)
+        says = "The means, class by class." if self.classes else "The means; the component with most pictures first."
+        return Explanation((Parts("Components", pictures, says),), self.criteria())
+
+    def criteria(self) -> tuple[Curve, ...]:
+        """What the number of components was chosen by."""
+        return ()
 
     def _drawn(self, n: int, seed: int, labels: Tensor | None) -> Tensor:
         """One-hot components [n, K], drawn by their weights, or by those within the classes [n]."""

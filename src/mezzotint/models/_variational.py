@@ -95,8 +95,8 @@ class Variational(Likelihood):
         While the scale falls the gradients of the others rise. Adam's usual memory of 1,000 steps lags behind them, and
         training ran away after some 2,000 steps; one of 100 (beta2 = 0.99) follows.
         """
-        adam = OptimizerSpec("adam", self.config.lr, (0.9, self.config.beta2))
-        return (Phase(self.name, (self.encoder, self.decoder, self.scale), self.loss, adam),)
+        optimizer = OptimizerSpec(self.config.optimizer, self.config.lr, (0.9, self.config.beta2))
+        return (Phase(self.name, (self.encoder, self.decoder, self.scale), self.loss, optimizer),)
 
     def loss(self, turn: Turn) -> Terms:
         """What training makes smaller, by its terms, in nats for each picture."""

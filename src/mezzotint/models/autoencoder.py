@@ -104,8 +104,8 @@ class Autoencoder(Coded):
 
     def phases(self) -> tuple[Phase, ...]:
         """One phase, in which both networks move."""
-        adam = OptimizerSpec("adam", self.config.lr, (0.9, self.config.beta2))
-        return (Phase("autoencoder", (self.encoder, self.decoder), self.loss, adam),)
+        optimizer = OptimizerSpec(self.config.optimizer, self.config.lr, (0.9, self.config.beta2))
+        return (Phase("autoencoder", (self.encoder, self.decoder), self.loss, optimizer),)
 
     def differentiated_twice(self) -> tuple[str, ...]:
         """The encoder, where its slope is held."""

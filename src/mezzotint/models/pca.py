@@ -12,6 +12,7 @@ from torch import Tensor
 from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.advice import Choice
+from mezzotint.engine.explaining import Curve, Explanation, Parts
 from mezzotint.engine.fitting import Pass
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Turn
@@ -213,6 +214,18 @@ class PCA(Fitted):
         z = latents.to(self.mean)
         values = (z * self.variances.sqrt()) @ self.axes + self.mean
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
+
+    def explain(self) -> Explanation:
+        """The mean and the eigen-pictures, and how much of the variance lies along each."""
+        grey = self.axes / self.axes.abs().amax(1, keepdim=True)
+        pictures = torch.cat((self.mean[None], grey)).float().clamp(-1, 1).unflatten(1, self.spec.shape)
+        shares = self.explained
+        return Explanation(
+            (Parts("Eigen-pictures", pictures, "The mean picture, then the components: grey is 0, white and black pull "
+                   "a picture one way and the other."),),
+            (Curve("share of the variance kept", range(1, len(shares) + 1), shares.cumsum(0).tolist(),
+                   "How much of all variance the first components hold together."),),
+        )  # fmt: skip
 
     @property
     def explained(self) -> Tensor:

@@ -124,7 +124,7 @@ class VAE(Variational):
     Config = VAEConfig
     tiny = {"latent": 4, "width": 8, "hidden": (16,)}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"network": "mlp"},
+        {"network": "mlp", "optimizer": "muon"},
         {"likelihood": "bernoulli"},
         {"likelihood": "logistic"},
         {"network": "mlp", "activation": "tanh", "likelihood": "bernoulli", "binarise": True},

@@ -33,7 +33,8 @@ def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
         logits, x: [..., C, H, W].
     """
     white = x.add(1).mul_(0.5)
-    return (white * logits - F.softplus(logits)).flatten(-3).sum(-1)
+    # Two sums: their difference for each value would be one more array as large as all logits.
+    return (white * logits).flatten(-3).sum(-1) - F.softplus(logits).flatten(-3).sum(-1)
 
 
 def least_scale(log_scale: Tensor) -> Tensor:

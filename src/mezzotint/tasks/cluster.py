@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.clustering.reduction import principal_coordinates
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, suggest
 from mezzotint.core.rng import stream
@@ -120,6 +121,7 @@ def cluster(
     clusters: int = 10,
     features: Any = "pixels",
     config: DataConfig = DataConfig(),
+    reduce: int | None = None,
     most: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -134,6 +136,7 @@ def cluster(
         clusters: how many.
         features: "pixels", the name of an extractor (see `mezzotint doctor`), or a run, by whose codes is clustered.
         config: how pictures are read.
+        reduce: keep so many principal coordinates of the features (see `clustering.reduction`); None keeps all.
         most: of more pictures than that, so many are drawn at random.
         seed: of the draw and the method.
         progress: called with (done, all) while pictures are looked at.
@@ -154,6 +157,8 @@ def cluster(
         raise ConfigError(f'There is no method "{method}" of clustering; {suggest(method, METHODS)}')
     if clusters < 2:
         raise ConfigError(f"There are 2 clusters at least; got {clusters}.")
+    if reduce is not None and reduce < 1:
+        raise ConfigError(f"Features are reduced to 1 number at least; got {reduce}.")
     folder = Path(out)
     refuse_file(folder, "Clusters")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():
@@ -164,6 +169,8 @@ def cluster(
     pictures = open_for(run.recipe, source, tell) if run else open_pictures(source, config, notify=tell)
     rows = _rows(pictures, most, seed, method, clusters)
     x = _points(pictures, rows, features, run, progress)
+    if reduce is not None:
+        x = principal_coordinates(x, reduce)
     if tell is not None:
         tell(f"Clustering {len(rows):,} pictures of {x.shape[1]:,} numbers by {method}: {METHODS[method].says}.")
     labels = _ordered(np.asarray(METHODS[method].make(clusters, seed).fit_predict(x), np.int64))
@@ -180,7 +187,13 @@ def cluster(
         tuple(notes),
         pictures.bad,
     )
-    _write(result, pictures, rows, x, {"method": method, "features": _called(features, run), "seed": seed})
+    _write(
+        result,
+        pictures,
+        rows,
+        x,
+        {"method": method, "features": _called(features, run), "reduce": reduce, "seed": seed},
+    )
     return result
 
 

@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "mezzotint cluster photos/ --size 64 -k 12 --features mezzotint-1 -o clusters/",
             "mezzotint cluster faces.zip --method ssc-outliers -k 10 -o people/",
+            "mezzotint cluster mnist -k 10 --features scattering --reduce 500 --method ssc-omp -o digits/",
             "mezzotint cluster digits -k 10 --features runs/vae -o digits/",
         ),
     )(cluster)
@@ -49,9 +50,14 @@ def cluster(
     features: Annotated[
         str,
         typer.Option(
-            "--features", metavar="WHAT", help="pixels, an extractor such as mezzotint-1, or a run: its codes."
+            "--features",
+            metavar="WHAT",
+            help="pixels, scattering, another extractor such as mezzotint-1, or a run: its codes.",
         ),
     ] = "pixels",
+    reduce: Annotated[
+        int | None, typer.Option("--reduce", help="Keep so many principal coordinates of the features.", min=1)
+    ] = None,
     size: SizeOption = None,
     fit: FitOption = None,
     most: Annotated[int | None, typer.Option("--most", help="Of more pictures, draw so many.", min=2)] = None,
@@ -77,6 +83,7 @@ def cluster(
             clusters=clusters,
             features=features,
             config=DataConfig.build(values, "data"),
+            reduce=reduce,
             most=most,
             seed=seed,
             progress=progress,

@@ -18,7 +18,7 @@ from mezzotint.tasks._advice import on_validation
 from mezzotint.tasks._sources import open_source
 from mezzotint.tasks.card import card, held_out_scores
 from mezzotint.tasks.evaluation import Evaluation, load_scores
-from mezzotint.tasks.report import _sections
+from mezzotint.tasks.report import _learned, _sections
 from mezzotint.tasks.report._images import read_picture, whole
 from mezzotint.tasks.report._looks import Looks, film, look
 from mezzotint.tasks.report._page import page
@@ -120,6 +120,7 @@ def write_report(
         ("diagnosis", "Diagnosis", _sections.diagnosis),
         ("scores", "Scores", _sections.score_section),
         ("samples", "Samples", _sections.samples),
+        ("learned", "What it has learned", lambda c: _learned.section(c.looks.learned)),
         ("film", "How it learned", _sections.film),
         ("interpolations", "Interpolations", _sections.interpolations),
         ("traversals", "Traversals", _sections.traversals),

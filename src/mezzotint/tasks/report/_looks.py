@@ -29,6 +29,7 @@ from mezzotint.tasks.extractors import open_extractor
 from mezzotint.tasks.reconstruct import fit_channels
 from mezzotint.tasks.report._charts import number
 from mezzotint.tasks.report._images import Figure, Pictures, figure, read_picture, reduced, ungrid, whole
+from mezzotint.tasks.report._learned import Learned, learned
 from mezzotint.tasks.sample import draw, interpolate
 from mezzotint.tasks.traverse import squared, traversal
 
@@ -70,6 +71,7 @@ class Looks:
         film: step -> the preview of that step.
         neighbours: the samples that lie nearest to the training pictures.
         yardstick: of `neighbours`, in words.
+        learned: what the model is made of.
         classes: names, where the samples are of all classes in turn.
         why: section -> why it is empty.
     """
@@ -83,6 +85,7 @@ class Looks:
     psnr: float | None = None
     traversals: Figure | None = None
     codes: tuple[str, ...] = ()
+    learned: Learned | None = None
     classes: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
@@ -124,6 +127,7 @@ def look(run: Any, pictures: PictureSet | None, missing: str, *, quick: bool = F
             _attempt("neighbours", made, why, lambda: _neighbours(run, pictures, quick))
     else:
         why |= dict.fromkeys(("samples", "interpolations", "neighbours"), f"{run.recipe.name} does not sample.")
+    _attempt("learned", made, why, lambda: {"learned": learned(run)})
     if "reconstructs" not in can:
         why["reconstructions"] = f"{run.recipe.name} does not reconstruct."
     elif pictures is None:
