@@ -1,7 +1,7 @@
 """How likely are test digits? The negative log-likelihood of a VAE on black-and-white MNIST, by importance sampling.
 
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network burda --epochs 300 --lr 3e-3 --out runs/nll
-    MEZZOTINT_DATA=... python benchmarks/vae_nll.py --draws 50 --backward 5 --path --optimizer muon --lr 5e-3 --epochs 110
+    MEZZOTINT_DATA=... python benchmarks/vae_nll.py --draws 50 --backward 5 --path --optimizer muon --lr 5e-3
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network pythae --epochs 500 --out runs/nll --resume
 
 MNIST at 28 x 28, trained by `mezzotint train` itself and scored by the model's own `importance_log_likelihood`. Both

@@ -22,6 +22,7 @@ from mezzotint.data._refit import refit
 from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
 from mezzotint.data.named import is_named, load_named, names
+from mezzotint.data.patches import patches_of
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
 from mezzotint.data.splits import make_splits
@@ -65,6 +66,18 @@ def open_pictures(
         >>> open_pictures(squares).shape
         (1, 8, 8)
     """
+    whole = _open_whole(source, config.model_copy(update={"patch": None}), progress, notify, cache_dir, workers)
+    return whole if config.patch is None else patches_of(whole, config.patch, Cache(cache_dir))
+
+
+def _open_whole(
+    source: str | Path | NDArray[Any] | PictureSet,
+    config: DataConfig,
+    progress: Progress | None,
+    notify: Callable[[str], None] | None,
+    cache_dir: Path | None,
+    workers: int | None,
+) -> PictureSet:
     if isinstance(source, PictureSet):
         return _from_set(source, config, cache_dir, workers)
     if isinstance(source, np.ndarray):

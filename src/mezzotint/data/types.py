@@ -29,6 +29,9 @@ class DataConfig(Config):
         "white", "What becomes of transparency: keep it as a fourth channel, lay it on white or black, or drop it."
     )
     depth: Literal["auto", "8", "16"] = option("8", "Bits a channel; 16-bit pictures are scaled, never clipped.")
+    patch: int | None = option(
+        None, "Cut pictures into patches of so many pixels a side, which are then the pictures.", ge=1, le=4096
+    )
     frames: Literal["first", "all"] = option("first", "Of an animated file, take the first frame or all.")
     rate: int = option(16_000, "Of sounds: samples a second, to which they are brought.", ge=1000, le=192_000)
     pad_value: int = option(0, "Grey value of the border when fit is pad, 0 to 255.", ge=0, le=255)
