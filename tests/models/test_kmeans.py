@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.config import TrainConfig
+from mezzotint.engine.fitting import Fitting
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import build
 from mezzotint.testing._make import flat, make_pictures, spec_of
@@ -64,3 +65,24 @@ def test_a_cluster_without_pictures_keeps_its_mean(pictures: PictureSet) -> None
     assert torch.equal(model.means[1], far)
     assert float(model.weights[1]) < 1e-12
     assert bool(torch.isfinite(model.sample(20)).all())
+
+
+def test_small_batches_move_the_means_as_in_scikit_learn(pictures: PictureSet) -> None:
+    it = trainer(pictures, 40, mini_batch=True, passes=2, tolerance=0)
+    theirs = MiniBatchKMeans(4, init=it.model.means.numpy().copy(), n_init=1, reassignment_ratio=0)
+    follow: Any = it.model.follow
+
+    def beside(turn: Any) -> Any:
+        theirs.partial_fit(turn.pictures.flatten(1).double().numpy())
+        said = follow(turn)
+        np.testing.assert_allclose(it.model.means, theirs.cluster_centers_, atol=1e-9)
+        return said
+
+    model: Any = it.model
+    model.follow = beside
+    it.fitting = Fitting(model.passes(), it.fitting.count, it.fitting.batch_size)
+    ours = fitted(it)
+    x = flat(pictures)
+    np.testing.assert_allclose(ours.weights.sum(), 1)
+    inertia = float(ours.distances(torch.tensor(x)).amin(1).sum())
+    assert inertia < 1.1 * KMeans(4, n_init=5, random_state=0).fit(x).inertia_

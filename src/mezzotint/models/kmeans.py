@@ -20,6 +20,9 @@ class KMeansConfig(MixtureConfig):
     """Settings of `kmeans`."""
 
     components: int = option(10, "Clusters; in a conditional model, of each class.", ge=1, le=10_000)
+    mini_batch: bool = option(
+        False, "Move the means after every batch instead of after every look, and look at all once more in the end."
+    )
     passes: int = option(100, "Looks at all pictures, at most.", ge=1)
     tolerance: float = option(
         1e-4, "The last look moves the means together by less than this share of the values' variance.", ge=0
@@ -37,6 +40,10 @@ class KMeans(Mixture):
     A cluster that no picture is nearest to keeps its mean. The first means are those that scikit-learn's `KMeans`
     (k-means++) finds among 10,000 pictures; from the same first means the result is scikit-learn's. Only sums are kept
     between batches, so a set may be larger than memory.
+
+    With `mini_batch` every batch moves the means, each the less the more pictures it has seen (Sculley 2010, algorithm
+    1; scikit-learn's `MiniBatchKMeans` from the same means), so one or two looks are enough; a last look gives sizes
+    and covariances.
 
     A latent is [cluster, one-hot | z], with x = m_k + L_k z, and L_k L_k^T the covariance within the cluster; the
     cluster is the code "component". `encode` gives the cluster of the nearest mean.
@@ -59,16 +66,27 @@ class KMeans(Mixture):
     paper = Paper("Lloyd", 1982, "Least Squares Quantization in PCM")  # IEEE Transactions on Information Theory 28(2)
     Config = KMeansConfig
     tiny = {"components": 2, "passes": 3, "least": 1e-3}
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"covariance": "diag", "conditional": True},)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"covariance": "diag", "conditional": True},
+        {"covariance": "diag", "mini_batch": True},
+    )
     config: KMeansConfig
     spread: Tensor
+    held: Tensor
+    began: Tensor
 
     def __init__(self, config: KMeansConfig, spec: PictureSpec) -> None:
         super().__init__(config, spec)
         self.register_buffer("spread", torch.zeros(2, spec.values, dtype=torch.float64))
+        moving = self.count if config.mini_batch else 0
+        self.register_buffer("held", torch.zeros(moving, dtype=torch.float64))
+        self.register_buffer("began", torch.zeros(moving, spec.values, dtype=torch.float64))
 
     def passes(self) -> tuple[Pass, ...]:
-        """Lloyd's steps, until the means hardly move."""
+        """Lloyd's steps, or batches that move the means, until the means hardly move."""
+        if self.config.mini_batch:
+            last = Pass("sizes", self.see, self.move)
+            return (Pass("batches", self.follow, self.rest, self.config.passes), last)
         return (Pass("lloyd", self.see, self.move, self.config.passes),)
 
     def distances(self, x: Tensor) -> Tensor:
@@ -89,9 +107,34 @@ class KMeans(Mixture):
 
     def move(self) -> bool:
         """The means of what is nearest to each; whether they have hardly moved, by scikit-learn's rule."""
-        n, before, empty = self.counts.sum(), self.means.clone(), self.counts == 0
-        variance = (self.spread[1] / n - (self.spread[0] / n).square()).mean()
+        before, empty, variance = self.means.clone(), self.counts == 0, self._variance()
         self.settle()
         self.means[empty] = before[empty]
         self.spread.zero_()
         return bool((self.means - before).square().sum() <= self.config.tolerance * variance)
+
+    def follow(self, turn: Turn) -> Mapping[str, Tensor]:
+        """Each mean a little towards those pictures of a batch that are nearest to it."""
+        x = self.values(turn.pictures)
+        if not self.counts.any():
+            self.began.copy_(self.means)
+        near = self.within(-self.distances(x), turn.labels)
+        mine = F.one_hot(near.argmax(1), self.count).to(x)
+        self.held += mine.sum(0)
+        self.means += (mine.mT @ x - mine.sum(0)[:, None] * self.means) / self.held.clamp(min=1)[:, None]
+        self.counts += mine.sum(0)
+        self.spread += torch.stack((x.sum(0), x.square().sum(0)))
+        return {"square": -near.amax(1).mean()}
+
+    def rest(self) -> bool:
+        """Whether a look at all pictures has hardly moved the means."""
+        moved = (self.means - self.began).square().sum()
+        variance = self._variance()
+        self.counts.zero_()
+        self.spread.zero_()
+        return bool(moved <= self.config.tolerance * variance)
+
+    def _variance(self) -> Tensor:
+        """The mean variance of the values of all pictures that were seen in this look."""
+        n = self.counts.sum()
+        return (self.spread[1] / n - (self.spread[0] / n).square()).mean()
