@@ -11,6 +11,8 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.manifold import spectral_embedding
+from sklearn.neighbors import kneighbors_graph
+from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
@@ -41,12 +43,16 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if not 1 <= self.n_clusters <= len(X):
             raise ValueError(f"n_clusters={self.n_clusters} must be from 1 to the number of points, {len(X)}.")
         self.representation_matrix_ = self._express(X)
-        self.affinity_matrix_ = affinity(self.representation_matrix_)
+        self.affinity_matrix_ = self._join(self.representation_matrix_)
         self.labels_ = spectral_labels(self.affinity_matrix_, self.n_clusters, self.n_init, self.random_state)
         return self
 
     def _express(self, x: NDArray[Any]) -> Any:
         raise NotImplementedError
+
+    def _join(self, expression: Any) -> Any:
+        """The graph [N, N] that is cut into clusters."""
+        return affinity(expression)
 
 
 class SparseSubspaceClustering(_SubspaceClustering):
@@ -155,6 +161,8 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         n_clusters: subspaces.
         gamma: the weight of the residual over the least at which a point is made of anything.
         tau: 1 is the lasso; less joins more points.
+        affinity: "symmetric" joins points by how they are made of each other, "neighbours" joins each with the three
+            that are made most like it.
         n_init, random_state: as in `SparseSubspaceClustering`.
 
     Attributes:
@@ -168,19 +176,26 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         *,
         gamma: float = 200.0,
         tau: float = 0.9,
+        affinity: str = "symmetric",
         n_init: int = 20,
         random_state: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.gamma = gamma
         self.tau = tau
+        self.affinity = affinity
         self.n_init = n_init
         self.random_state = random_state
 
     def _express(self, x: NDArray[Any]) -> csr_matrix:
         if not (self.gamma > 1 and 0 < self.tau <= 1):
             raise ValueError(f"gamma={self.gamma} must be above 1, and tau={self.tau} above 0 and at most 1.")
+        if self.affinity not in ("symmetric", "neighbours"):
+            raise ValueError(f'affinity is "symmetric" or "neighbours"; got {self.affinity!r}.')
         return elastic_expression(x, self.gamma, self.tau)
+
+    def _join(self, expression: Any) -> Any:
+        return super()._join(expression) if self.affinity == "symmetric" else neighbours(expression)
 
 
 def affinity(expression: Any) -> Any:
@@ -194,6 +209,13 @@ def affinity(expression: Any) -> Any:
     scale = 1 / np.where(most > 0, most, 1)
     scaled = csr_matrix(size.multiply(scale[:, None])) if issparse(size) else size * scale[:, None]
     return scaled + scaled.T
+
+
+def neighbours(expression: Any, count: int = 3) -> csr_matrix:
+    """A graph [N, N] that joins each point with the `count` whose rows of C have most nearly the same direction."""
+    rows = normalize(expression)
+    near = kneighbors_graph(rows, min(count, rows.shape[0] - 1), mode="connectivity", include_self=False)
+    return csr_matrix(0.5 * (near + near.T))
 
 
 def spectral_labels(graph: Any, clusters: int, n_init: int, random_state: Any) -> NDArray[np.int64]:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from mezzotint.nn._eager import plain_eager
 
+_NOTHING = 1e-30
+"""A share of a point that is below the rounding of any sum."""
+
 
 class Full:
     """A matrix for each component: covariances [K, D, D]."""
@@ -35,7 +38,9 @@ class Full:
     def add(self, sums: Tensor, x: Tensor, shares: Tensor) -> None:
         """Add the second moments of x [N, D], of which components have the shares [N, K]."""
         for k, share in enumerate(shares.unbind(1)):
-            sums[k] += (x * share[:, None]).mT @ x
+            rows = share > _NOTHING
+            mine = x[rows]  # of hundreds of values each is of few components
+            sums[k] += (mine * share[rows, None]).mT @ mine
 
     def of_sums(self, sums: Tensor, counts: Tensor, means: Tensor, least: float) -> Tensor:
         """Covariances of second moments, counts [K] and means [K, D]."""
