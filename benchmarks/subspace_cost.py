@@ -56,7 +56,8 @@ def main() -> None:
             worker.join()
             name = "yes" if outliers else "no"
             print(
-                f"| {count:,} | {options.values:,} | {name} | {seconds:.1f} | {rise:.0f} | {steps} | {100 * right:.1f} |",
+                f"| {count:,} | {options.values:,} | {name} | {seconds:.1f} | {rise:.0f} | {steps} "
+                f"| {100 * right:.1f} |",
                 flush=True,
             )
 

@@ -30,7 +30,7 @@ def patches_of(pictures: PictureSet, side: int, cache: Cache) -> PictureSet:
     """
     if pictures.points is not None or pictures.columns is not None or pictures.sound is not None:
         raise DataError(f"{pictures.source} holds no pictures that could be cut into patches; leave data.patch out.")
-    count, height, width, channels = pictures.pictures.shape
+    count, height, width = pictures.pictures.shape[:3]
     down, across = height // side, width // side
     if not down * across:
         raise DataError(
