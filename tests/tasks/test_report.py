@@ -242,6 +242,14 @@ def test_ungrid_is_the_inverse_of_grid(count: int, size: tuple[int, int], column
     assert ungrid(grid(pictures, columns)[1:], size, count, columns) is None
 
 
+def test_what_a_model_is_made_of_is_drawn(tmp_path: Path) -> None:
+    settings = {"model": {"components": 6, "choose": "bic", "covariance": "diag"}}
+    mixture = mz.train("gmm", "digits", out=tmp_path / "a", settings=settings, quiet=True)
+    page = Page(mixture.path / "report.html")
+    assert "The means; the component with most pictures first." in page.sections["learned"]
+    assert "BIC of mixtures" in page.sections["learned"]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 600), (-0.13, 0.42), (1e-7, 3e-7), (20, 250_000), (-5, -1)])
 def test_ticks_are_round_and_few(low: float, high: float) -> None:
     found = ticks(low, high)

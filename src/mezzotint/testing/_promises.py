@@ -106,6 +106,22 @@ def _infers(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
         assert model.infer(pictures, labels)[0].shape == mean.shape
 
 
+def _explains(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    said = model.explain()
+    assert said.parts or said.curves, f"{model.name}: it explains nothing"
+    for part in said.parts:
+        assert part.name, f"{model.name}: a part has no name"
+        assert part.says, f"{model.name}: {part.name} is not said in words"
+        assert part.pictures.dim() == 4, f"{model.name}: {part.name} are not pictures [n, C, H, W]"
+        assert part.pictures.shape[1] == model.spec.channels, f"{model.name}: {part.name} have other channels"
+        within = bool(torch.isfinite(part.pictures).all()) and float(part.pictures.abs().max()) <= 1
+        assert within, f"{model.name}: {part.name} are not in [-1, 1]"
+    for curve in said.curves:
+        assert len(curve.at) == len(curve.values) > 0, f"{model.name}: the curve {curve.name} has odd lengths"
+        rises = all(a < b for a, b in zip(curve.at, curve.at[1:], strict=False))
+        assert rises, f"{model.name}: the curve {curve.name} does not go from left to right"
+
+
 def _quantises(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     indices = model.indices(pictures)
     assert indices.dtype == torch.int64, f"{model.name}.indices gives {indices.dtype}"
@@ -126,4 +142,5 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "marginalises": _marginalises,
     "infers": _infers,
     "quantises": _quantises,
+    "explains": _explains,
 }
