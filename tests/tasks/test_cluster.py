@@ -46,6 +46,9 @@ def test_what_is_written(tmp_path: Path) -> None:
     assert sheets == [f"cluster-{k:02d}.png" for k in range(12)]
     with Image.open(tmp_path / "overview.png") as overview:
         assert overview.width > overview.height * 0.8
+    text = (tmp_path / "report.html").read_text()
+    assert text.count("<img") == 12
+    assert "12 clusters of digits" in text
     cluster("digits", tmp_path, clusters=3, most=50)
     assert len(list(tmp_path.glob("cluster-*.png"))) == 3, "the sheets of before are gone"
 

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from mezzotint.engine.capabilities import require
 from mezzotint.metrics.clusters import agreement
 from mezzotint.metrics.extractor import EXTRACTORS
 from mezzotint.tasks import _measure, _sides
+from mezzotint.tasks._cluster_methods import METHODS
+from mezzotint.tasks._cluster_page import cluster_page, in_words
 from mezzotint.tasks._features import extract, to_bytes
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks.reconstruct import open_for
@@ -36,66 +37,11 @@ _SHEET, _ROW = 100, 12
 
 
 @dataclass(frozen=True)
-class Method:
-    """One way to cluster.
-
-    Attributes:
-        says: what it looks for.
-        make: (clusters, seed) -> a scikit-learn estimator.
-        most: pictures it can take, by memory.
-    """
-
-    says: str
-    make: Callable[[int, int], Any]
-    most: int
-
-
-def _estimator(module: str, name: str, seeded: bool = True, **settings: Any) -> Callable[[int, int], Any]:
-    """(clusters, seed) -> the estimator of this name, imported when it is made."""
-
-    def make(clusters: int, seed: int) -> Any:
-        chance = {"random_state": seed} if seeded else {}
-        return getattr(import_module(module), name)(clusters, **settings, **chance)
-
-    return make
-
-
-_SKLEARN, _OURS = "sklearn.cluster", "mezzotint.clustering"
-METHODS: dict[str, Method] = {
-    "kmeans": Method("pictures near a mean", _estimator(_SKLEARN, "KMeans", n_init=10), 1_000_000),
-    "gmm": Method(
-        "a normal distribution for each, with variances of its own",
-        _estimator("sklearn.mixture", "GaussianMixture", covariance_type="diag", reg_covar=1e-4),
-        1_000_000,
-    ),
-    "agglomerative": Method(
-        "pictures that are joined two by two, nearest first (Ward)",
-        _estimator(_SKLEARN, "AgglomerativeClustering", seeded=False),
-        20_000,
-    ),
-    "ssc": Method(
-        "subspaces, by the lasso: one object in many lights, handwriting of one digit",
-        _estimator(_OURS, "SparseSubspaceClustering"),
-        6000,
-    ),
-    "ssc-outliers": Method(
-        "the same where some values are wrong, such as shadows",
-        _estimator(_OURS, "SparseSubspaceClustering", outliers=True),
-        6000,
-    ),
-    "ssc-omp": Method("subspaces of many pictures, greedily", _estimator(_OURS, "SSCOMP"), 100_000),
-    "ssc-elastic": Method(
-        "subspaces of many pictures, by the elastic net", _estimator(_OURS, "ElasticNetSubspaceClustering"), 100_000
-    ),
-}
-
-
-@dataclass(frozen=True)
 class Clustered:
     """What was found.
 
     Attributes:
-        out: the folder with clusters.csv, clusters.json, overview.png and a sheet for each cluster.
+        out: the folder with report.html, clusters.csv, clusters.json, overview.png and a sheet for each cluster.
         names: of the pictures.
         labels: the cluster of each, from 0, the largest first.
         sizes: pictures in each cluster.
@@ -290,16 +236,18 @@ def _write(
     # First, since it marks the folder as ours.
     document = {**how, "pictures": pictures.source, "sizes": list(result.sizes), "scores": result.scores}
     atomic.write_json(result.out / _DOCUMENT, document)
-    shown = []
+    shown, sheets = [], []
     for k in range(len(result.sizes)):
         mine = np.flatnonzero(result.labels == k)
         near = mine[np.square(x[mine] - x[mine].mean(0)).sum(1).argsort(kind="stable")]  # the most typical first
         sheet = to_bytes(pictures.pictures[rows[near[:_SHEET]]]).permute(0, 2, 3, 1).numpy()
         save_picture(result.out / f"cluster-{k:0{len(str(len(result.sizes) - 1))}d}.png", grid(sheet))
+        sheets.append(sheet)
         row = np.full((_ROW, *sheet.shape[1:]), 255, np.uint8)
         row[: min(_ROW, len(sheet))] = sheet[:_ROW]
         shown.append(row)
     save_picture(result.out / "overview.png", grid(np.concatenate(shown), columns=_ROW))
+    _write_page(result, pictures, rows, sheets, how)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     classes = None if pictures.labels is None else pictures.labels[rows]
@@ -310,3 +258,21 @@ def _write(
             row_of.append(pictures.classes[classes[i]] if classes[i] >= 0 else "")
         writer.writerow(row_of)
     atomic.write_text(result.out / "clusters.csv", text.getvalue())
+
+
+def _write_page(
+    result: Clustered,
+    pictures: PictureSet,
+    rows: NDArray[np.int64],
+    sheets: list[NDArray[np.uint8]],
+    how: dict[str, Any],
+) -> None:
+    """The same to be looked at in a browser."""
+    facts = {"pictures": f"{len(rows):,}", "method": str(how["method"]), "features": str(how["features"])}
+    if how["reduce"] is not None:
+        facts["coordinates"] = f"{how['reduce']:,}"
+    known = pictures.labels is not None and len(pictures.classes) > 1
+    members = in_words(result.labels, np.asarray(pictures.labels)[rows], pictures.classes) if known else ()
+    source = Path(pictures.source).name or pictures.source
+    document = cluster_page(source, facts, result.scores, sheets, result.sizes, members, result.notes)
+    atomic.write_text(result.out / "report.html", document)

@@ -67,8 +67,8 @@ def cluster(
 ) -> None:
     """Divide pictures into clusters.
 
-    Writes clusters.csv, overview.png with a row for each cluster, and a sheet for each; where classes are known, says
-    how far clusters and classes agree.
+    Writes report.html, clusters.csv, overview.png with a row for each cluster, and a sheet for each; where classes are
+    known, says how far clusters and classes agree.
     """
     from mezzotint.data.types import DataConfig
     from mezzotint.tasks.cluster import cluster as task
@@ -96,6 +96,6 @@ def cluster(
         console.print(table(("cluster", "pictures"), [(k, f"{n:,}") for k, n in enumerate(found.sizes)]))
         for name, value in found.scores.items():
             console.print(f"{name}: {value:.4g}")
-        console.print(f"See {out / 'overview.png'}; the cluster of each picture is in {out / 'clusters.csv'}.")
+        console.print(f"See {out / 'report.html'}; the cluster of each picture is in {out / 'clusters.csv'}.")
 
     voice.result(document, human)
