@@ -213,6 +213,10 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
         labels = torch.arange(count) % classes if classes and getattr(model, "conditional", False) else None
         made = packed(can.sample(count, seed=0, labels=labels))
         return sheet(made, points, real=None if points is None else packed(held_out))
+    if "translates" in offers:
+        kinds = len(can.domains())
+        ways = [can.translate(held_out, torch.eye(kinds)[[k] * len(held_out)]) for k in range(kinds)]
+        return sheet(packed(torch.stack([held_out, *ways], 1).flatten(0, 1)), None, columns=(1 + kinds) * 4)
     if "reconstructs" in offers:
         again = can.reconstruct(held_out)
         if points is not None:

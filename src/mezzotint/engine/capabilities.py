@@ -143,6 +143,19 @@ class Quantises(Protocol):
 
 
 @runtime_checkable
+class Translates(Protocol):
+    """Turns pictures into others of the same size and of another domain."""
+
+    def domains(self) -> tuple[str, ...]:
+        """Names of what it can translate to."""
+        ...
+
+    def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] of any size in the domains `to` [N, domains], 1 for what is wanted and else 0."""
+        ...
+
+
+@runtime_checkable
 class Explains(Protocol):
     """Shows what it has learned."""
 
@@ -165,6 +178,7 @@ CAPABILITIES: dict[str, type] = {
         Codes,
         Infers,
         Quantises,
+        Translates,
         Explains,
     )
 }

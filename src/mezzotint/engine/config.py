@@ -38,7 +38,9 @@ class TrainConfig(Config):
         1, "Parts a batch is cut into to save memory; their gradients are averaged. Batch norm sees each alone.", ge=1
     )
     clip_norm: float = option(0.0, "Largest norm of a phase's gradient; 0 does not clip.", ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = option("constant", "How the learning rate falls.")
+    schedule: Literal["constant", "linear", "cosine", "late"] = option(
+        "constant", "How the learning rate falls; late: in a line, in the second half."
+    )
     schedule_steps: int | None = option(None, "Rounds until the schedule ends; empty means `steps`.", ge=1)
     warmup: int = option(0, "Rounds in which the learning rate rises from zero.", ge=0)
     save_every: int = option(1000, "Rounds between checkpoints.", ge=1)

@@ -113,6 +113,9 @@ class Model(nn.Module):
     """Of a model that is fitted: the buffers that hold what is estimated; further ones hold sums on the way to it."""
     doubles: ClassVar[bool] = False
     """Whether it computes in double precision, which not every device has."""
+    by_class: ClassVar[bool] = False
+    """Whether classes take turns within a batch: as many pictures of each, one of the first before one of the second
+    and so on (see `data.domains.ByClass`)."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

@@ -102,6 +102,8 @@ def lr_factor(config: TrainConfig, step: int) -> float:
     if config.schedule == "constant" or total is None:
         return factor
     done = min(step / total, 1.0)
+    if config.schedule == "late":
+        return factor * min(1.0, 2 * (1 - done))
     return factor * (1 - done if config.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done)))
 
 

@@ -106,6 +106,17 @@ def _infers(model: Any, pictures: Tensor, labels: Tensor | None) -> None:
         assert model.infer(pictures, labels)[0].shape == mean.shape
 
 
+def _translates(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    count = len(model.domains())
+    assert count > 1, f"{model.name} knows fewer than two domains"
+    for k in range(count):
+        to = torch.eye(count)[[k] * len(pictures)]
+        _in_range(model.translate(pictures, to), len(pictures), model, "translate")
+    wider = torch.nn.functional.pad(pictures, (0, 5, 0, 3), mode="replicate")
+    made = model.translate(wider, torch.eye(count)[[0] * len(wider)])
+    assert made.shape == wider.shape, f"{model.name}.translate gives {tuple(made.shape)} of {tuple(wider.shape)}"
+
+
 def _explains(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     said = model.explain()
     assert said.parts or said.curves, f"{model.name}: it explains nothing"
@@ -142,5 +153,6 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "marginalises": _marginalises,
     "infers": _infers,
     "quantises": _quantises,
+    "translates": _translates,
     "explains": _explains,
 }
