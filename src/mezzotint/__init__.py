@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mezzotint.tasks.run import load as load
     from mezzotint.tasks.train import resume as resume
     from mezzotint.tasks.train import train as train
+    from mezzotint.tasks.translate import translate as translate
     from mezzotint.tasks.traverse import traverse as traverse
 
 # Imported when first used, so that `import mezzotint` costs no torch.
@@ -52,6 +53,7 @@ _LAZY = {
     "resume": "mezzotint.tasks.train",
     "save_pretrained": "mezzotint.tasks.hub",
     "train": "mezzotint.tasks.train",
+    "translate": "mezzotint.tasks.translate",
     "traverse": "mezzotint.tasks.traverse",
 }
 

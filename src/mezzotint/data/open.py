@@ -99,7 +99,7 @@ def _open_whole(
     if sounds is not None:
         heard, bad, files = load_sounds(path, sounds, config, progress)
         return _finish(heard, _arrays.array_fingerprint(heard), str(source), config, bad, files)
-    return _from_files(_open_source(path), str(source), config, cache_dir, workers, progress)
+    return _from_files(source_of(path), str(source), config, cache_dir, workers, progress)
 
 
 def _from_name(
@@ -158,7 +158,12 @@ def _load_array_file(path: Path, config: DataConfig) -> RawArrays | None:
     return None
 
 
-def _open_source(path: Path) -> Source:
+def source_of(path: Path) -> Source:
+    """The folder, picture or archive at a path, to be listed and read.
+
+    Raises:
+        DataError: it is none of these.
+    """
     if path.is_dir():
         return FolderSource(path)
     with path.open("rb") as handle:

@@ -10,7 +10,7 @@ from mezzotint.nn.processes import several, together
 
 
 class History(nn.Module):
-    """Up to `size` generated pictures; every second time a discriminator is shown one of them for a new one.
+    """Up to `size` generated pictures, which a discriminator is shown in the place of every second new one.
 
     As in Shrivastava et al. (2017, arXiv:1612.07828, section 2.3) and the program of Zhu et al. (2017). What it holds is
     in buffers, so a checkpoint holds it. Several processes have the same one, of the pictures of all.

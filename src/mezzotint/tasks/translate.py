@@ -1,0 +1,162 @@
+"""Pictures of one domain turned into pictures of another, each at its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mezzotint.core import atomic
+from mezzotint.core.errors import ConfigError, DataError, suggest
+from mezzotint.data.output import save_picture
+from mezzotint.data.singles import Single, Singles
+from mezzotint.data.types import BadFile
+from mezzotint.engine.capabilities import require
+from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._tiles import by_tiles
+from mezzotint.tasks.reconstruct import unique_stems
+from mezzotint.tasks.sample import models_that
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What was written.
+
+    Attributes:
+        out: the folder.
+        names: what each picture is called in its source.
+        files: the file of each, within `out`.
+        left_out: what could not be read, and why.
+        notes: sentences a person should read.
+    """
+
+    out: Path
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    left_out: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def translate(
+    run: Any,
+    source: str | Path,
+    out: str | Path,
+    *,
+    to: str,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Changed:
+    """Translate every picture, at its own size and depth, with its own transparency.
+
+    Args:
+        run: an opened run, whose model translates.
+        source: a picture, a folder or an archive.
+        out: a folder; it is made if it is not there. Each picture becomes a PNG file of its own name.
+        to: the name of a domain.
+        overwrite: replace files of these names.
+        progress: called with (done, all).
+
+    Raises:
+        CapabilityError: the model does not translate.
+        ConfigError: there is no such domain, or `out` is (the name of) a file, or holds a file of one of the names.
+        DataError: there is nothing to read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from mezzotint.engine.model import PictureSpec, build
+        >>> spec = PictureSpec(3, 32, 32, classes=("day", "night"))
+        >>> model = build("cyclegan", {"width": 4, "critic_width": 4, "blocks": 1}, spec).eval()
+        >>> folder = tempfile.mkdtemp()
+        >>> Image.new("RGB", (50, 40)).save(folder + "/a.jpg")
+        >>> translate(model, folder + "/a.jpg", folder + "/b", to="night").files
+        ('a.png',)
+    """
+    model = getattr(run, "model", run)
+    require(model, "translates", "translate", others=models_that("translates"))
+    target = wanted(model.domains(), to)
+
+    @torch.no_grad()
+    def work(picture: Tensor) -> Tensor:
+        made: Tensor = model.translate(picture, target)
+        return made
+
+    return change_each(
+        Singles(source),
+        out,
+        lambda x: by_tiles(work, x.to(model.device)),
+        model.spec.channels,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def wanted(domains: Sequence[str], to: str) -> Tensor:
+    """One-hot [1, domains] of the name of a domain.
+
+    Raises:
+        ConfigError: there is no such domain.
+    """
+    if to not in domains:
+        raise ConfigError(f'This model has no domain "{to}"; {suggest(to, domains)}')
+    return torch.eye(len(domains))[[list(domains).index(to)]]
+
+
+def change_each(
+    pictures: Singles,
+    out: str | Path,
+    change: Callable[[Tensor], Tensor],
+    channels: int,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Changed:
+    """Write what `change` makes of each picture [1, C, H, W] in [-1, 1]; a picture that cannot be read is left out.
+
+    Raises:
+        ConfigError: `out` is (the name of) a file, or holds a file of one of the names.
+        DataError: not one picture can be read.
+    """
+    folder = Path(out)
+    refuse_file(folder, "Pictures")
+    if channels not in (1, 3):
+        raise ConfigError("Transparency is kept as it is, so this is for models of grey or colour pictures.")
+    files = [f"{stem}.png" for stem in unique_stems(pictures.names)]
+    taken = None if overwrite else next((file for file in files if (folder / file).exists()), None)
+    if taken is not None:
+        raise ConfigError(f"{folder / taken} is there already; choose another folder, or pass --overwrite.")
+    names, written, bad = [], [], list(pictures.bad)
+    flattened = 0
+    for done, (file, picture) in enumerate(zip(files, pictures, strict=True)):
+        if isinstance(picture, BadFile):
+            bad.append(picture)
+        else:
+            with atomic.explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            flattened += _write(folder / file, picture, change, channels)
+            names.append(picture.name)
+            written.append(file)
+        if progress is not None:
+            progress(done + 1, len(pictures))
+    if not written:
+        raise DataError(
+            f"None of the {len(pictures):,} pictures can be used; the first, {bad[0].path}, {bad[0].reason}."
+        )
+    notes: tuple[str, ...] = ()
+    if flattened:
+        notes = (f"Of pictures in colour only 8 bits can be written; {flattened:,} of 16 bits were brought to that.",)
+    return Changed(folder, tuple(names), tuple(written), tuple(bad), notes)
+
+
+def _write(path: Path, picture: Single, change: Callable[[Tensor], Tensor], channels: int) -> bool:
+    """Write one; whether it had to be brought to 8 bits."""
+    x = torch.from_numpy(picture.to_values(channels))[None]
+    made = picture.with_values(change(x)[0].float().cpu().numpy())
+    deep = made.dtype == np.uint16 and made.shape[2] > 1
+    save_picture(path, ((made.astype(np.uint32) + 128) // 257).astype(np.uint8) if deep else made)
+    return deep

@@ -1,0 +1,62 @@
+"""Batches in which classes take turns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mezzotint.core.errors import DataError
+from mezzotint.data.domains import ByClass
+from mezzotint.data.types import PictureSet
+
+
+def made(sizes: tuple[int, ...]) -> PictureSet:
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    data = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    names = tuple(map(str, range(len(labels))))
+    return PictureSet(data, labels, tuple("abc"[: len(sizes)]), names, {}, "made", "")
+
+
+@pytest.mark.parametrize("sizes", [(5, 3), (1, 7), (4, 4, 2)])
+def test_every_epoch_of_a_class_shows_each_of_its_pictures_once(sizes: tuple[int, ...]) -> None:
+    kinds = len(sizes)
+    batches = ByClass(made(sizes), kinds, seed=3)
+    seen = np.stack([batches.at(kinds * k).index for k in range(40)])
+    labels = made(sizes).labels
+    assert labels is not None
+    for k, size in enumerate(sizes):
+        mine = seen[:, k]
+        assert (labels[mine] == k).all()
+        for start in range(0, 40 - size, size):
+            assert len(set(mine[start : start + size].tolist())) == size
+    assert len(batches) == kinds * max(sizes)
+
+
+def test_any_cut_of_the_way_shows_the_same() -> None:
+    """What a resumed run, or one of several processes, sees is what one run sees."""
+    batches = ByClass(made((5, 3)), 2, seed=1)
+    whole = batches.at(0, 24)
+    for size in (2, 4, 6, 8):
+        parts = [batches.at(start, size) for start in range(0, 24, size)]
+        np.testing.assert_array_equal(np.concatenate([part.index for part in parts]), whole.index)
+        np.testing.assert_array_equal(np.concatenate([part.pictures for part in parts]), whole.pictures)
+    np.testing.assert_array_equal(whole.pictures.ravel(), whole.index)
+
+
+def test_pictures_of_two_domains_are_no_pairs() -> None:
+    """Domains of one size are shuffled apart."""
+    batches = ByClass(made((20, 20)), 2, seed=0)
+    index = batches.at(0, 40).index
+    assert ((index[1::2] - 20) == index[0::2]).mean() < 0.5
+
+
+def test_rows_and_what_cannot_be() -> None:
+    data = made((4, 4))
+    some = ByClass(data, 2, 0, rows=np.array([0, 5, 6]))
+    assert set(some.at(0, 20).index.tolist()) == {0, 5, 6}
+    with pytest.raises(DataError, match="no multiple of 2"):
+        ByClass(data, 3, 0)
+    with pytest.raises(DataError, match='no picture of "b"'):
+        ByClass(data, 2, 0, rows=np.array([0, 1]))
+    with pytest.raises(DataError, match="has no classes"):
+        ByClass(PictureSet(data.pictures, None, (), data.names, {}, "plain", ""), 2, 0)
