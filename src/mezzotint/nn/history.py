@@ -12,8 +12,8 @@ from mezzotint.nn.processes import several, together
 class History(nn.Module):
     """Up to `size` generated pictures, which a discriminator is shown in the place of every second new one.
 
-    As in Shrivastava et al. (2017, arXiv:1612.07828, section 2.3) and the program of Zhu et al. (2017). What it holds is
-    in buffers, so a checkpoint holds it. Several processes have the same one, of the pictures of all.
+    As in Shrivastava et al. (2017, arXiv:1612.07828, section 2.3) and the program of Zhu et al. (2017). What it holds
+    is in buffers, so a checkpoint holds it. Several processes have the same one, of the pictures of all.
 
     Args:
         size: pictures; 0 shows each as it is.
