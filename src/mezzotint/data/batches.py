@@ -35,11 +35,13 @@ class RawBatch:
         pictures: [B, H, W, C] uint8 or uint16, C-contiguous, the caller's own copy.
         labels: [B] int64, or None when the set has no classes.
         index: [B] int64, the rows of the picture set that the examples came from.
+        targets: [B, K] float32, or None when the set has no attributes that are learned.
     """
 
     pictures: NDArray[Any]
     labels: NDArray[np.int64] | None
     index: NDArray[np.int64]
+    targets: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -89,7 +91,7 @@ class Batches:
                 f"{pictures.source} has no picture to train on; give more pictures or a smaller held-out share."
             )
         self._rows = rows
-        self._labels = pictures.labels
+        self._labels, self._targets = pictures.labels, pictures.targets
         self._source = _Source(pictures.pictures)
         self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_] | None]] = {}
 
@@ -118,7 +120,8 @@ class Batches:
         pictures = self._source.take(index)
         if flips is not None:
             pictures[flips] = pictures[flips][:, :, ::-1]
-        return RawBatch(pictures, None if self._labels is None else self._labels[index], index)
+        labels = None if self._labels is None else self._labels[index]
+        return RawBatch(pictures, labels, index, None if self._targets is None else self._targets[index])
 
     def _across_epochs(self, epoch: int, offset: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
         orders, flips, missing = [], [], size

@@ -56,7 +56,7 @@ class ByClass:
             )
         known = np.arange(len(pictures)) if rows is None else rows
         self.batch_size = batch_size
-        self._parts = []
+        self._parts, self._targets = [], pictures.targets
         for k, name in enumerate(pictures.classes):
             mine = known[labels[known] == k]
             if not len(mine):
@@ -86,4 +86,4 @@ class ByClass:
                 pictures = np.empty((size, *found.pictures.shape[1:]), found.pictures.dtype)
             pictures[mine], index[mine] = found.pictures, found.index
         assert pictures is not None
-        return RawBatch(pictures, places % kinds, index)
+        return RawBatch(pictures, places % kinds, index, None if self._targets is None else self._targets[index])

@@ -27,6 +27,7 @@ from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
 from mezzotint.data.splits import make_splits
 from mezzotint.data.tables import read_table
+from mezzotint.data.targets import targets_of
 from mezzotint.data.types import BadFile, DataConfig, PictureSet
 
 Progress = Callable[[int, int], None]
@@ -319,6 +320,8 @@ def _finish(
         points=raw.points,
         sound=raw.sound,
         columns=raw.columns,
+        targets=targets_of(raw.attributes, config.attributes, where) if config.attributes else None,
+        target_names=config.attributes,
     )
 
 

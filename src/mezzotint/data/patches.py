@@ -58,6 +58,7 @@ def patches_of(pictures: PictureSet, side: int, cache: Cache) -> PictureSet:
         labels=None if pictures.labels is None else pictures.labels[of],
         names=tuple(f"{name} @{y},{x}" for name in pictures.names for y, x in corners),
         attributes={name: column[of] for name, column in pictures.attributes.items()},
+        targets=None if pictures.targets is None else pictures.targets[of],
         captions=None if pictures.captions is None else tuple(pictures.captions[i] for i in of),
         splits={
             part: (rows[:, None] * each + np.arange(each)).ravel() for part, rows in pictures.splits.items()

@@ -36,6 +36,11 @@ class DataConfig(Config):
     rate: int = option(16_000, "Of sounds: samples a second, to which they are brought.", ge=1000, le=192_000)
     pad_value: int = option(0, "Grey value of the border when fit is pad, 0 to 255.", ge=0, le=255)
     labels: str | None = option(None, "Column of the metadata file that is the class label.")
+    attributes: tuple[str, ...] = option(
+        (),
+        "What a model of attributes learns, each yes or no: columns of the metadata file that hold 1 and 0, or "
+        "column=word.",
+    )
     group: str | None = option(None, "Column of the metadata file whose equal values must stay in one split.")
     validation: float = option(0.1, "Share of the pictures held out for validation.", ge=0, lt=1)
     test: float = option(0.0, "Share of the pictures held out for testing.", ge=0, lt=1)
@@ -116,6 +121,8 @@ class PictureSet:
         points: for pictures of 1 x 2 grey pixels of 16 bits that stand for points of the plane; else None.
         sound: for spectrograms of sounds; else None.
         columns: for rows of a table; else None.
+        targets: [N, K] float32, 1 or 0, NaN where unknown: the attributes that were asked for; else None.
+        target_names: K names.
     """
 
     pictures: NDArray[Any]
@@ -132,6 +139,8 @@ class PictureSet:
     points: Points | None = None
     sound: Sound | None = None
     columns: Columns | None = None
+    targets: NDArray[np.float32] | None = None
+    target_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -152,5 +161,6 @@ class PictureSet:
             names=tuple(self.names[i] for i in rows),
             attributes={key: column[rows] for key, column in self.attributes.items()},
             captions=None if self.captions is None else tuple(self.captions[i] for i in rows),
+            targets=None if self.targets is None else self.targets[rows],
             splits={s: np.arange(len(rows)) if s == name else np.empty(0, np.int64) for s in SPLITS},
         )

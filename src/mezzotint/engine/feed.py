@@ -28,6 +28,6 @@ def to_tensor(pictures: NDArray[Any], device: torch.device | str = "cpu", channe
     return floats.mul_(2.0 / top).sub_(1.0)
 
 
-def to_labels(labels: NDArray[np.int64] | None, device: torch.device | str = "cpu") -> Tensor | None:
-    """Labels as an int64 tensor on the device."""
+def to_labels(labels: NDArray[Any] | None, device: torch.device | str = "cpu") -> Tensor | None:
+    """Labels, or other numbers that go with pictures, as a tensor of the same type on the device."""
     return None if labels is None else send(torch.from_numpy(labels), device)

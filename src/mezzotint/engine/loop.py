@@ -84,7 +84,7 @@ class Trainer:
         self.losses: dict[str, Tensor] = {}
         self.stop_reason: str | None = None
         self._lr = 1.0
-        self._batch: list[tuple[Tensor, Tensor | None]] = []
+        self._batch: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         self._serial = 0
         self._kept: tuple[Callable[[Turn], Any], Any] | None = None
 
@@ -178,10 +178,10 @@ class Trainer:
         phase, accumulate = player.phase, self.config.accumulate
         _allow(player.parameters, player.others)
         player.forget()
-        for part, (pictures, labels) in enumerate(self._batch):
+        for part, (pictures, labels, targets) in enumerate(self._batch):
             path = ("train", self.step, phase.name, turn_number)
             seed_torch(self.device, rng.derive(self.config.seed, *path, part, self.parallel.rank))
-            turn = Turn(pictures, labels, self._draw(path, part), self.step)
+            turn = Turn(pictures, labels, self._draw(path, part), self.step, targets=targets)
             with autocast(self.device, self.config.precision):
                 if phase.prepare is not None:
                     turn.prepared = self._prepare(player, phase.prepare, turn, part, hands_on)
@@ -225,7 +225,8 @@ class Trainer:
             self._kept = None
             return prepared
         # Its own stream, named by the batch: computed again for the same batch it draws the same numbers.
-        own = Turn(turn.pictures, turn.labels, self._draw(("prepare", self.step, self._serial), part), self.step)
+        draw = self._draw(("prepare", self.step, self._serial), part)
+        own = Turn(turn.pictures, turn.labels, draw, self.step, targets=turn.targets)
         # Graphs of several parts would hold all their memory, which is what accumulation is there to avoid.
         keep = hands_on and self.config.accumulate == 1
         if keep:
@@ -242,9 +243,11 @@ class Trainer:
         size = share // self.config.accumulate
         raw = self.batches.at(self.examples + self.parallel.rank * share, share)
         pictures = to_tensor(raw.pictures, self.device, self.channels_last)
-        labels = to_labels(raw.labels, self.device)
+        labels, targets = to_labels(raw.labels, self.device), to_labels(raw.targets, self.device)
+        parts = [slice(i, i + size) for i in range(0, share, size)]
         self._batch = [
-            (pictures[i : i + size], None if labels is None else labels[i : i + size]) for i in range(0, share, size)
+            (pictures[at], None if labels is None else labels[at], None if targets is None else targets[at])
+            for at in parts
         ]
         self.examples += self.config.batch_size
         self._serial += 1

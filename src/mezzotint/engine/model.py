@@ -46,6 +46,7 @@ class PictureSpec:
         points: what the values mean where pictures are points of the plane; else None.
         sound: of which sounds they are spectrograms; else None.
         columns: of which table they are rows; else None.
+        attributes: names of those that are learned, each yes or no.
     """
 
     channels: int
@@ -55,12 +56,13 @@ class PictureSpec:
     points: Points | None = None
     sound: Sound | None = None
     columns: Columns | None = None
+    attributes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pictures: PictureSet) -> PictureSpec:
         """The shape of a set's pictures."""
         classes = pictures.classes if pictures.labels is not None else ()
-        return cls(*pictures.shape, classes, pictures.points, pictures.sound, pictures.columns)
+        return cls(*pictures.shape, classes, pictures.points, pictures.sound, pictures.columns, pictures.target_names)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,8 +75,9 @@ class PictureSpec:
         return self.channels * self.height * self.width
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; "points", "sound" and "columns" are there only for these."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """Plain JSON values; "points", "sound", "columns" and "attributes" are there only for these."""
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        return found if self.attributes else {name: found[name] for name in found if name != "attributes"}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PictureSpec:
@@ -85,6 +88,7 @@ class PictureSpec:
             *(value["channels"], value["height"], value["width"], tuple(value["classes"]), points),
             sound=None if sound is None else Sound(int(sound["rate"])),
             columns=None if table is None else Columns(*(tuple(table[key]) for key in ("names", "low", "high"))),
+            attributes=tuple(value.get("attributes", ())),
         )
 
 

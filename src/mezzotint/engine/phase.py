@@ -38,6 +38,7 @@ class Turn:
         draw: the random numbers of this turn.
         step: rounds finished before this one.
         prepared: what the phase's `prepare` returned.
+        targets: float32 [B, K] attributes that are learned, 1 or 0 and NaN where unknown; else None.
         notes: values to be logged that are no part of the loss; add with `turn.note("kl", value)`.
     """
 
@@ -46,6 +47,7 @@ class Turn:
     draw: Draw
     step: int
     prepared: Any = None
+    targets: Tensor | None = None
     notes: dict[str, Tensor] = field(default_factory=dict)
 
     def note(self, name: str, value: Tensor) -> None:

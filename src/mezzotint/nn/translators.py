@@ -1,6 +1,7 @@
 """Networks that turn a picture into another one of the same size, and the critics of their patches.
 
-Generators are fully convolutional: pictures [N, C, H, W] of any size in, of the same size out.
+Generators are fully convolutional: pictures [N, C, H, W] of any size in, of the same size out. Convolutions that are
+normalised have no bias, which normalisation takes away again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ _BINOMIAL = (1.0, 2.0, 1.0)
 class Reflected(nn.Module):
     """A convolution of an odd kernel whose picture goes on beyond its edges as its own reflection."""
 
-    def __init__(self, a: int, b: int, kernel: int) -> None:
+    def __init__(self, a: int, b: int, kernel: int, bias: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(a, b, kernel)
+        self.conv = nn.Conv2d(a, b, kernel, bias=bias)
         self.edge = kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,18 +76,21 @@ class ResnetTranslator(nn.Module):
         width: w, channels of the first layer.
         blocks: 6 for pictures of 128 pixels, 9 for larger ones, in the paper.
         smooth: blur before halving and double by interpolation, so that nothing is chequered.
-        more: channels that are given beside the picture's, such as wanted attributes.
+        more: channels that are given beside the picture's, such as wanted attributes. The first layer is then not
+            normalised, which would take away what is the same at all pixels.
     """
 
     def __init__(self, channels: int, width: int, blocks: int, smooth: bool = False, more: int = 0) -> None:
         super().__init__()
-        self.first = Reflected(channels + more, width, 7)
+        self.first = Reflected(channels + more, width, 7, bias=more > 0)
         wide = (width, 2 * width, 4 * width)
         self.down = nn.ModuleList(_halving(a, b, smooth) for a, b in pairwise(wide))
         self.blocks = nn.Sequential(*(ResidualBlock(wide[-1]) for _ in range(blocks)))
         self.up = nn.ModuleList(_doubling(a, b, smooth) for a, b in pairwise(wide[::-1]))
         self.norms = nn.ModuleList(_norm(c) for c in (width, *wide[1:], *wide[-2::-1]))
-        self.last = Reflected(width, channels, 7)
+        if more:
+            self.norms[0] = nn.Identity()
+        self.last = Reflected(width, channels, 7, bias=True)
         start(self)
 
     def stages(self) -> list[Callable[[Tensor], Tensor]]:
@@ -111,15 +115,15 @@ class ResnetTranslator(nn.Module):
 
 def _halving(a: int, b: int, smooth: bool) -> nn.Module:
     if smooth:
-        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1), Blurred(b))
-    return nn.Conv2d(a, b, 3, stride=2, padding=1)
+        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), Blurred(b))
+    return nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False)
 
 
 def _doubling(a: int, b: int, smooth: bool) -> nn.Module:
     if smooth:
         doubled = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        return nn.Sequential(doubled, nn.Conv2d(a, b, 3, padding=1))
-    return nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1)
+        return nn.Sequential(doubled, nn.Conv2d(a, b, 3, padding=1, bias=False))
+    return nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1, bias=False)
 
 
 class UNet(nn.Module):
@@ -137,10 +141,16 @@ class UNet(nn.Module):
         super().__init__()
         wide = [width * min(2**k, 8) for k in range(depth)]
         self.depth = depth
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise((channels, *wide)))
+        plain = (0, depth - 1)  # layers without normalisation
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 4, stride=2, padding=1, bias=k in plain)
+            for k, (a, b) in enumerate(pairwise((channels, *wide)))
+        )
         back = [(wide[k] * (1 if k == depth - 1 else 2), wide[k - 1] if k else out) for k in reversed(range(depth))]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in back)
-        self.down_norms = nn.ModuleList(_norm(c) if 0 < k < depth - 1 else nn.Identity() for k, c in enumerate(wide))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=k == depth - 1) for k, (a, b) in enumerate(back)
+        )
+        self.down_norms = nn.ModuleList(nn.Identity() if k in plain else _norm(c) for k, c in enumerate(wide))
         self.up_norms = nn.ModuleList(_norm(b) for _, b in back[:-1])
         self.dropout = nn.Dropout(dropout)
         start(self)
@@ -175,8 +185,8 @@ class PatchCritic(nn.Module):
         wide = [width * min(2**k, 8) for k in range(layers + 1)]
         steps = [*[2] * layers, 1]
         self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 4, stride=step, padding=1)
-            for (a, b), step in zip(pairwise((channels, *wide)), steps, strict=True)
+            nn.Conv2d(a, b, 4, stride=step, padding=1, bias=k == 0)
+            for k, ((a, b), step) in enumerate(zip(pairwise((channels, *wide)), steps, strict=True))
         )
         self.norms = nn.ModuleList(nn.Identity() if k == 0 else _norm(c) for k, c in enumerate(wide))
         self.last = nn.Conv2d(wide[-1], 1, 4, padding=1)

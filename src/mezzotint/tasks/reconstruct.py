@@ -184,6 +184,7 @@ def settings_for(recipe: Recipe) -> DataConfig:
         alpha=alpha,
         depth=recipe.data.depth if recipe.spec.points is None else "16",
         labels=recipe.data.labels if recipe.spec.columns is not None else None,
+        attributes=(),
         group=None,
         validation=0.0,
         test=0.0,

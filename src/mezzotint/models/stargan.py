@@ -1,0 +1,221 @@
+"""StarGAN: one generator for many domains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mezzotint.core.config import option
+from mezzotint.core.errors import ConfigError
+from mezzotint.engine.advice import Choice
+from mezzotint.engine.model import Paper, PictureSpec, register
+from mezzotint.engine.phase import Phase, Terms, Turn
+from mezzotint.models._translating import Translating, TranslationConfig, mean_difference
+from mezzotint.nn.penalties import gradient_penalty
+from mezzotint.nn.processes import several, together
+from mezzotint.nn.translators import ResnetTranslator
+
+
+class StarGANConfig(TranslationConfig):
+    """Settings of `stargan`."""
+
+    critic_layers: int = option(6, "Layers of the discriminator, each of which halves, at most.", ge=1, le=8)
+    lr: float = option(1e-4, "Learning rate of both networks.", gt=0)
+    blocks: int = option(6, "Residual blocks of the generator.", ge=0, le=32)
+    smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
+    turns: int = option(5, "Turns of the discriminator for one of the generator, each on fresh pictures.", ge=1, le=100)
+    classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
+    reconstruction: float = option(10.0, "Weight of the way back.", ge=0)
+    gradient_penalty: float = option(10.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
+
+
+class DomainCritic(nn.Module):
+    """Pictures [N, C, H, W] -> scores [N] of real and generated, the mean over patches, and domains [N, K] as logits.
+
+    Appendix table 5 of the paper: layers of 4x4 that halve, without normalisation.
+    """
+
+    def __init__(self, channels: int, width: int, layers: int, size: tuple[int, int], domains: int) -> None:
+        super().__init__()
+        wide = [channels, *(width * 2**k for k in range(layers))]
+        self.body = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(wide))
+        self.real = nn.Conv2d(wide[-1], 1, 3, padding=1, bias=False)
+        left = tuple(side // 2**layers for side in size)
+        self.domain = nn.Conv2d(wide[-1], domains, left, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        for layer in self.body:
+            x = F.leaky_relu(layer(x), 0.01)
+        return self.real(x).float().mean((1, 2, 3)), self.domain(x).float().flatten(1)
+
+
+@register
+class StarGAN(Translating):
+    """One generator G(x, c) that turns a picture x into one of the domain c (Choi et al. 2018).
+
+        discriminator:  - L_adv + classification E -log D_cls(c' | x)                                  (eqs. 1, 2, 5)
+        generator:        L_adv + classification E -log D_cls(c | G(x, c))
+                                + reconstruction E |x - G(G(x, c), c')|                                 (eqs. 3, 4, 6)
+
+    where c' is what x is, c what another picture of the batch is, and L_adv that of Wasserstein with a gradient penalty
+    (eq. 8). Domains are the classes of the set, of which a picture has one, or the attributes that are named with
+    `data.attributes`, of which it may have several; one that is unknown counts for nothing.
+
+    The domains are given as maps beside the picture's channels, to a first layer that is not normalised: an instance
+    normalisation would take them away, but for the edges (as in the paper's program).
+
+    Pictures of any size are translated; `read` tells the domains of those of the training's size.
+
+    Args:
+        config: the settings.
+        spec: the shape of the pictures.
+
+    Raises:
+        ConfigError: there are neither two classes nor attributes, or the pictures are smaller than 8 pixels.
+
+    Example:
+        >>> spec = PictureSpec(3, 16, 16, classes=("calm", "happy", "angry"))
+        >>> model = StarGAN(StarGANConfig(width=4, critic_width=4, blocks=1), spec).eval()
+        >>> tuple(model.translate(torch.zeros(2, 3, 16, 24), torch.eye(3)[[1, 2]]).shape)
+        (2, 3, 16, 24)
+    """
+
+    name = "stargan"
+    summary = "One generator for many domains: classes, or attributes of which several are set at once."
+    paper = Paper(
+        "Choi, Choi, Kim, Ha, Kim, Choo", 2018,
+        "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", "1711.09020",
+    )  # fmt: skip
+    Config = StarGANConfig
+    tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"smooth": True, "crop": 8},)
+    averaged = ("generator",)
+    config: StarGANConfig
+
+    def __init__(self, config: StarGANConfig, spec: PictureSpec) -> None:
+        if not spec.attributes and len(spec.classes) < 2:
+            raise ConfigError(
+                "stargan translates between classes or attributes, and these pictures have none; give a folder with a "
+                "folder for each class, or --set data.attributes=[...] with columns of a metadata file."
+            )
+        super().__init__(config, spec)
+        self.several = bool(spec.attributes)
+        """Whether a picture may be of several domains."""
+        count = len(self.domains())
+        self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, more=count)
+        layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
+        self.discriminator = DomainCritic(spec.channels, config.critic_width, layers, self.shown, count)
+
+    def domains(self) -> tuple[str, ...]:
+        """The attributes, or the classes."""
+        return self.spec.attributes or self.spec.classes
+
+    @classmethod
+    def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> Sequence[Choice]:
+        """The paper's batch and schedule."""
+        return (
+            Choice("train", "batch_size", 16, "as in the paper"),
+            Choice("train", "schedule", "late", "as in the paper: constant for one half, then falling to 0"),
+        )
+
+    # The game -------------------------------------------------------------------------------------------------------
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The discriminator's turns, then the generator's on the generated pictures of the last of them."""
+        return (
+            Phase(
+                "discriminator", self.discriminator, self.discriminator_loss, self.optimizer(), self.translated,
+                repeat=self.config.turns,
+            ),
+            Phase("generator", self.generator, self.generator_loss, self.optimizer(), self.translated),
+        )  # fmt: skip
+
+    def translated(self, turn: Turn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures, what they are, what they shall be [N, K], and what the generator makes of them.
+
+        What they shall be is what another picture of the batch is; an unknown attribute is drawn.
+        """
+        x = self.seen(turn)
+        own = self._own(turn)
+        every = together(own)
+        order = together(turn.draw.uniform(len(x))).argsort()
+        first = dist.get_rank() * len(x) if several() else 0
+        wanted = every[order[first : first + len(x)]]
+        coin = (turn.draw.uniform(len(x), own.shape[1]) < 0.5).float()
+        wanted = torch.where(wanted.isnan(), coin, wanted)
+        return x, own, wanted, self.changed(x, wanted)
+
+    def _own(self, turn: Turn) -> Tensor:
+        """What the turn's pictures are [N, K]: one-hot classes, or attributes with NaN where unknown."""
+        if self.several:
+            assert turn.targets is not None
+            return turn.targets
+        assert turn.labels is not None
+        return F.one_hot(turn.labels, len(self.domains())).float()
+
+    def changed(self, x: Tensor, domains: Tensor) -> Tensor:
+        """G(x, c) of pictures [N, C, H, W] and domains [N, K]."""
+        maps = domains.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        made: Tensor = self.generator(torch.cat((x, maps), 1))
+        return made
+
+    def told(self, logits: Tensor, domains: Tensor) -> Tensor:
+        """-log D_cls(c | x), the mean in nats [], of logits and domains [N, K]; what is unknown counts for nothing."""
+        if not self.several:
+            return F.cross_entropy(logits, domains.argmax(1))
+        known = ~domains.isnan()
+        loss = F.binary_cross_entropy_with_logits(logits, domains.nan_to_num(), reduction="none")
+        return (loss * known).sum() / len(logits)
+
+    def discriminator_loss(self, turn: Turn) -> Terms:
+        """Tell real from generated, and the domains of real pictures."""
+        x, own, _, fake = turn.prepared
+        fake = fake.detach()
+        real_score, logits = self.discriminator(x)
+        terms = {"real": -real_score.mean(), "fake": self.discriminator(fake)[0].mean()}
+        terms["domain"] = self.config.classification * self.told(logits, own)
+        turn.note("gap", -terms["real"] - terms["fake"])
+        if self.config.gradient_penalty:
+            mix = turn.draw.uniform(len(x), 1, 1, 1)
+            slope = gradient_penalty(lambda between: self.discriminator(between)[0], x, fake, mix)
+            terms["gradient_penalty"] = self.config.gradient_penalty * slope
+        return terms
+
+    def generator_loss(self, turn: Turn) -> Terms:
+        """Be taken for real and for the domain that was asked for, and lead back."""
+        x, own, wanted, fake = turn.prepared
+        score, logits = self.discriminator(fake)
+        back = self.changed(fake, torch.where(own.isnan(), wanted, own))
+        return {
+            "fake": -score.mean(),
+            "domain": self.config.classification * self.told(logits, wanted),
+            "reconstruction": self.config.reconstruction * mean_difference(back, x),
+        }
+
+    def differentiated_twice(self) -> tuple[str, ...]:
+        """The discriminator, where the penalty holds its slope."""
+        return ("discriminator",) if self.config.gradient_penalty else ()
+
+    # What it can do -------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [-1, 1] of any size, in the domains `to` [N, K]: one-hot classes, or attributes."""
+        x = self.check_picture_shape(pictures)
+        return self.changed(x, to.to(x.device)).to(x.dtype)
+
+    @torch.no_grad()
+    def read(self, pictures: Tensor) -> Tensor:
+        """The probability [N, K] of each domain, of pictures [N, C, H, W] of any size, in the discriminator's eyes."""
+        x = self.check_picture_shape(pictures)
+        if tuple(x.shape[2:]) != self.shown:
+            x = F.interpolate(x, self.shown, mode="bilinear", antialias=True, align_corners=False)
+        logits = self.discriminator(x)[1]
+        return torch.sigmoid(logits) if self.several else logits.softmax(1)
