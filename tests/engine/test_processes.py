@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 import mezzotint as mz
 from mezzotint.core.errors import ConfigError, TrainingError
+from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.model import MODELS
 
@@ -26,6 +27,8 @@ pytest.importorskip("lightning_fabric")
 @pytest.mark.parametrize("name", [cls.name for cls in MODELS if not cls.fitted()])
 def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
     """Some steps of 32 pictures, by one process and by two with 16 each; batch statistics are those of all 32."""
+    # Of cyclegan a difference of 1e-7 in the first weights is 7e-3 after four steps, whatever the processes.
+    steps = 2 if "translates" in capabilities(MODELS.get(name)) else 4
     weights = []
     digits = load_digits(n_class=2 if MODELS.get(name).by_class else 10)
     np.savez(tmp_path / "digits.npz", images=(digits.images * 15).astype(np.uint8), labels=digits.target)
@@ -34,7 +37,7 @@ def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
             name,
             tmp_path / "digits.npz",
             out=tmp_path / str(processes),
-            steps=2 if MODELS.get(name).by_class else 4,  # of cyclegan 1e-7 in the first weights is 7e-3 after four
+            steps=steps,
             batch_size=32,
             processes=processes,
             precision="fp32",
