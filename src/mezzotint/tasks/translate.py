@@ -57,7 +57,7 @@ def translate(
         run: an opened run, whose model translates.
         source: a picture, a folder or an archive.
         out: a folder; it is made if it is not there. Each picture becomes a PNG file of its own name.
-        to: the name of a domain.
+        to: the name of a domain; or of attributes, "smile=1,hat=0", where the others stay as the model sees them.
         overwrite: replace files of these names.
         progress: called with (done, all).
 
@@ -79,17 +79,24 @@ def translate(
     """
     model = getattr(run, "model", run)
     require(model, "translates", "translate", others=models_that("translates"))
-    target = wanted(model.domains(), to)
+    asked = wanted_attributes(model.domains(), to) if getattr(model, "several", False) else None
+    domain = wanted(model.domains(), to) if asked is None else None
 
     @torch.no_grad()
-    def work(picture: Tensor) -> Tensor:
-        made: Tensor = model.translate(picture, target)
-        return made
+    def change(picture: Tensor) -> Tensor:
+        x = picture.to(model.device)
+        if asked is None:
+            target = domain
+        else:  # what is not asked for stays as it is, in the model's eyes
+            target = (model.read(x) > 0.5).float()
+            for k, value in asked.items():
+                target[:, k] = value
+        return by_tiles(lambda part: model.translate(part, target), x)
 
     return change_each(
         Singles(source),
         out,
-        lambda x: by_tiles(work, x.to(model.device)),
+        change,
         model.spec.channels,
         overwrite=overwrite,
         progress=progress,
@@ -105,6 +112,29 @@ def wanted(domains: Sequence[str], to: str) -> Tensor:
     if to not in domains:
         raise ConfigError(f'This model has no domain "{to}"; {suggest(to, domains)}')
     return torch.eye(len(domains))[[list(domains).index(to)]]
+
+
+def wanted_attributes(names: Sequence[str], to: str) -> dict[int, float]:
+    """Attribute number -> 1 or 0, of words such as "smile=1,hat=0"; a name alone is 1.
+
+    Raises:
+        ConfigError: there is no such attribute, or a value is neither 1 nor 0.
+
+    Example:
+        >>> wanted_attributes(("age=old", "smile"), "smile=0,age=old")
+        {1: 0.0, 0: 1.0}
+    """
+    found = {}
+    for part in to.split(","):
+        name, equals, value = part.strip().rpartition("=")
+        if not equals or part.strip() in names:  # a name may hold the sign itself
+            name, value = part.strip(), "1"
+        if name not in names:
+            raise ConfigError(f'This model has no attribute "{name}"; {suggest(name, names)}')
+        if value not in ("0", "1"):
+            raise ConfigError(f'An attribute is 1 or 0; got "{part.strip()}".')
+        found[list(names).index(name)] = float(value)
+    return found
 
 
 def change_each(

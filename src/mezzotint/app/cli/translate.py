@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "mezzotint translate runs/seasons summer/ --to winter -o out/",
             "mezzotint translate runs/seasons photo.jpg --to winter --checkpoint best -o out/",
+            "mezzotint translate runs/faces me.jpg --to smile=1,hat=0 -o out/",
         ),
     )(translate)
 
@@ -30,7 +31,7 @@ def translate(
     pictures: PicturesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="DOMAIN", help="The domain: the name of a folder of the training.")
+        str, typer.Option("--to", metavar="DOMAIN", help="A folder of the training, or attributes: smile=1,hat=0.")
     ],
     checkpoint: CheckpointOption = "latest",
     device: DeviceOption = "auto",
