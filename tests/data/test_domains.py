@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from mezzotint.core.errors import DataError
-from mezzotint.data.domains import ByClass
-from mezzotint.data.types import PictureSet
+from mezzotint.data.domains import ByClass, Pairs
+from mezzotint.data.open import open_pictures
+from mezzotint.data.types import DataConfig, PictureSet
 
 
 def made(sizes: tuple[int, ...]) -> PictureSet:
@@ -60,3 +64,48 @@ def test_rows_and_what_cannot_be() -> None:
         ByClass(data, 2, 0, rows=np.array([0, 1]))
     with pytest.raises(DataError, match="has no classes"):
         ByClass(PictureSet(data.pictures, None, (), data.names, {}, "plain", ""), 2, 0)
+
+
+def paired(count: int = 5) -> PictureSet:
+    """2 count pictures: pair k is pictures of the values k and 100 + k, stored in another order."""
+    order = np.random.default_rng(0).permutation(2 * count)
+    values = np.concatenate([np.arange(count), 100 + np.arange(count)])[order]
+    names = tuple(f"{'ab'[v // 100]}/{v % 100}.{'jpg' if v < 100 else 'png'}" for v in values)
+    data = values.astype(np.uint8).reshape(-1, 1, 1, 1).repeat(2, 2)
+    return PictureSet(data, values // 100, ("a", "b"), names, {}, "paired", "")
+
+
+def test_the_two_of_a_pair_come_together() -> None:
+    batches = Pairs(paired(), 4, seed=1, flip=True)
+    whole = batches.at(0, 40)
+    values = whole.pictures[:, 0, 0, 0].astype(int)
+    assert (values[1::2] - values[0::2] == 100).all()
+    assert len(batches) == 10
+    for start in range(0, 40, 10):
+        assert sorted(values[start : start + 10 : 2]) == list(range(5))
+    for size in (2, 4, 8):
+        parts = [batches.at(at, size).index for at in range(0, 40, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole.index)
+
+
+def test_pairs_without_a_partner_are_left_out_and_none_is_said() -> None:
+    data = paired()
+    missing = np.array([i for i, name in enumerate(data.names) if not name.startswith("b/3")])
+    assert len(Pairs(data, 2, 0, rows=missing)) == 8
+    alone = np.array([i for i, name in enumerate(data.names) if name.startswith("a")])
+    with pytest.raises(DataError, match="same name in both folders"):
+        Pairs(data, 2, 0, rows=alone)
+    with pytest.raises(DataError, match="odd"):
+        Pairs(data, 3, 0)
+
+
+def test_pairs_stay_in_one_part(tmp_path: Path) -> None:
+    for kind in ("a", "b"):
+        (tmp_path / kind).mkdir()
+        for k in range(30):
+            Image.new("L", (8, 8), 4 * k).save(tmp_path / kind / f"{k}.png")
+    opened = open_pictures(tmp_path, DataConfig(pairs=True, validation=0.3))
+    parts = {part: {opened.names[i] for i in rows} for part, rows in opened.splits.items()}
+    assert parts["validation"]
+    for names in parts.values():
+        assert {name[2:] for name in names if name[0] == "a"} == {name[2:] for name in names if name[0] == "b"}

@@ -107,16 +107,25 @@ class Batches:
         Raises:
             ValueError: `position` is negative, or `count` is below 1.
         """
-        size = self.batch_size if count is None else count
+        return self.taken(*self.places(position, self.batch_size if count is None else count))
+
+    def places(self, position: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+        """The rows [size] of the set that follow the first `position` examples, and which of them are mirrored.
+
+        Raises:
+            ValueError: `position` is negative, or `size` is below 1.
+        """
         if position < 0 or size < 1:
             raise ValueError(f"no batch of {size} examples at position {position}")
         epoch, offset = divmod(position, self._count)
         order, mirrored = self._epoch(epoch)
-        if offset + size <= self._count:
-            index = order[offset : offset + size].copy()
-            flips = None if mirrored is None else mirrored[offset : offset + size]
-        else:
-            index, flips = self._across_epochs(epoch, offset, size)
+        if offset + size > self._count:
+            return self._across_epochs(epoch, offset, size)
+        flips = None if mirrored is None else mirrored[offset : offset + size]
+        return order[offset : offset + size].copy(), flips
+
+    def taken(self, index: NDArray[np.int64], flips: NDArray[np.bool_] | None) -> RawBatch:
+        """These rows of the set as a batch, some of them mirrored."""
         pictures = self._source.take(index)
         if flips is not None:
             pictures[flips] = pictures[flips][:, :, ::-1]

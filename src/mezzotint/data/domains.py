@@ -1,6 +1,8 @@
-"""Batches in which classes take turns: for models that learn from one domain and another at once."""
+"""Batches in which classes take turns, for models that learn from one domain and another at once; and pairs."""
 
 from __future__ import annotations
+
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,3 +89,79 @@ class ByClass:
             pictures[mine], index[mine] = found.pictures, found.index
         assert pictures is not None
         return RawBatch(pictures, places % kinds, index, None if self._targets is None else self._targets[index])
+
+
+def stem_of(name: str) -> str:
+    """What a picture is called without the folder of its class and its suffix: the two of a pair have the same.
+
+    Example:
+        >>> stem_of("labels/town/7.png"), stem_of("photos/town/7.jpg")
+        ('town/7', 'town/7')
+    """
+    return str(PurePosixPath(name.partition("/")[2] or name).with_suffix(""))
+
+
+class Pairs:
+    """A picture of the first class, then that of the second class which has the same name, and so on.
+
+    Args:
+        pictures, seed, flip, rows: as of `Batches`; both of a pair are mirrored or neither.
+        batch_size: an even number.
+
+    Raises:
+        DataError: there are not two classes, no two pictures of one name, or the batch is odd.
+
+    Example:
+        >>> data = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
+        >>> names = ("a/x.png", "a/y.png", "b/y.png", "b/x.png")
+        >>> four = PictureSet(data, np.array([0, 0, 1, 1]), ("a", "b"), names, {}, "four", "")
+        >>> sorted(Pairs(four, 4, seed=0).at(0).index.reshape(2, 2).tolist())
+        [[0, 3], [1, 2]]
+    """
+
+    def __init__(
+        self,
+        pictures: PictureSet,
+        batch_size: int,
+        seed: int,
+        flip: bool = False,
+        *,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        labels = pictures.labels
+        if labels is None or len(pictures.classes) != 2:
+            raise DataError(
+                f"{pictures.source} is no two folders of pictures; put the two of each pair in one of them."
+            )
+        if batch_size % 2:
+            raise DataError(f"A batch holds pairs, and {batch_size} is odd; use --batch-size {batch_size + 1}.")
+        known = np.arange(len(pictures)) if rows is None else rows
+        second = {stem_of(pictures.names[i]): i for i in known if labels[i] == 1}
+        self._partner = {
+            int(i): int(second[stem_of(pictures.names[i])])
+            for i in known
+            if labels[i] == 0 and stem_of(pictures.names[i]) in second
+        }
+        if not self._partner:
+            raise DataError(
+                f"No picture of {pictures.source} has the same name in both folders to train on; give both of a pair "
+                "the same name, and set data.pairs=true."
+            )
+        self.batch_size = batch_size
+        self._first = Batches(pictures, batch_size // 2, seed, flip, rows=np.array(list(self._partner)))
+
+    def __len__(self) -> int:
+        """Examples in one epoch."""
+        return 2 * len(self._first)
+
+    def at(self, position: int, count: int | None = None) -> RawBatch:
+        """The `count` examples (one batch, when not given) that follow the first `position` ones."""
+        size = self.batch_size if count is None else count
+        if position < 0 or size < 1:
+            raise ValueError(f"no batch of {size} examples at position {position}")
+        start = position // 2
+        index, flips = self._first.places(start, (position + size + 1) // 2 - start)
+        both = np.stack((index, [self._partner[int(i)] for i in index]), 1).ravel()
+        twice = None if flips is None else flips.repeat(2)
+        cut = slice(position - 2 * start, position - 2 * start + size)
+        return self._first.taken(both[cut], None if twice is None else twice[cut])

@@ -21,6 +21,7 @@ from mezzotint.data._plan import make_plan
 from mezzotint.data._refit import refit
 from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
+from mezzotint.data.domains import stem_of
 from mezzotint.data.named import is_named, load_named, names
 from mezzotint.data.patches import patches_of
 from mezzotint.data.raw import RawArrays
@@ -293,6 +294,8 @@ def _finish(
             f"/{name}" if value == "" or value != value else str(value)  # NaN differs from itself
             for name, value in zip(names, column.tolist(), strict=True)
         ]
+    if config.pairs and groups is None:
+        groups = [stem_of(name) for name in names]
     splits, notes = make_splits(
         names,
         validation=config.validation,

@@ -41,6 +41,7 @@ class DataConfig(Config):
         "What a model of attributes learns, each yes or no: columns of the metadata file that hold 1 and 0, or "
         "column=word.",
     )
+    pairs: bool = option(False, "Pictures of one name in several folders belong together, in one part of the set.")
     group: str | None = option(None, "Column of the metadata file whose equal values must stay in one split.")
     validation: float = option(0.1, "Share of the pictures held out for validation.", ge=0, lt=1)
     test: float = option(0.0, "Share of the pictures held out for testing.", ge=0, lt=1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mezzotint.core import rng
 from mezzotint.core.errors import CheckpointError, MezzotintError, NotFinite
 from mezzotint.data.batches import Batches
-from mezzotint.data.domains import ByClass
+from mezzotint.data.domains import ByClass, Pairs
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.compiling import uncompiled
@@ -71,7 +71,7 @@ class Trainer:
         if self.channels_last:
             to_channels_last(model)
         self.pictures = pictures
-        order = ByClass if model.by_class else Batches
+        order = Pairs if model.paired else ByClass if model.by_class else Batches
         self.batches = order(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
         with torch.no_grad():
             model.begin(self.training)  # where a checkpoint follows, `restore` has the last word

@@ -120,6 +120,8 @@ class Model(nn.Module):
     by_class: ClassVar[bool] = False
     """Whether classes take turns within a batch: as many pictures of each, one of the first before one of the second
     and so on (see `data.domains.ByClass`)."""
+    paired: ClassVar[bool] = False
+    """Of a model by class: whether the two pictures of a pair come together (see `data.domains.Pairs`)."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

@@ -19,7 +19,7 @@ from mezzotint.engine.model import Model, PictureSpec, build
 
 
 def make_pictures(channels: int = 1, height: int = 8, width: int = 8, count: int = 24) -> PictureSet:
-    """Blurred noise in two classes, a quarter held out; the same at every call."""
+    """Blurred noise in two classes, a quarter held out, in pairs of one name; the same at every call."""
     noise = rng.stream(0, "testing", channels, height, width).random((count, height + 2, width + 2, channels))
     smooth = sum(noise[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
     labels = np.arange(count) % 2
@@ -29,7 +29,7 @@ def make_pictures(channels: int = 1, height: int = 8, width: int = 8, count: int
         pictures=(bright * 255).astype(np.uint8),
         labels=labels.astype(np.int64),
         classes=("dark", "bright"),
-        names=tuple(str(i) for i in range(count)),
+        names=tuple(f"{('dark', 'bright')[i % 2]}/{i // 2}" for i in range(count)),  # the next two are a pair
         splits={
             "train": np.arange(held, count),
             "validation": np.arange(held),
