@@ -67,8 +67,9 @@ class Pix2Pix(Translating):
         "1611.07004",
     )
     Config = Pix2PixConfig
-    tiny = {"width": 4, "critic_width": 4, "depth": 2}
+    tiny = {"width": 4, "critic_width": 4, "depth": 2, "dropout": 0.0}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"dropout": 0.5},
         {"generator": "resnet", "blocks": 1, "loss": "least_squares", "to": "first", "crop": 8},
     )
     averaged = ("translator",)
