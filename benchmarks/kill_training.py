@@ -17,10 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.datasets import load_digits
 
 import mezzotint as mz
 from kill_during_save import KillReport, kill_trial
+from mezzotint.data.output import save_picture
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import MODELS
@@ -37,11 +40,25 @@ def settings_of(model: str) -> dict[str, dict[str, Any]]:
     return {"model": dict(MODELS.get(model).tiny), "train": {**train, **fixed}, "data": {"size": SIZE}}
 
 
+def source_of(model: str, folder: Path) -> str:
+    """Digits; for a model of two domains, zeros and ones in two folders, with the same names."""
+    if not MODELS.get(model).by_class:
+        return "digits"
+    domains = folder / "domains"
+    if not domains.exists():
+        digits = load_digits(n_class=2)
+        for kind in (0, 1):
+            (domains / str(kind)).mkdir(parents=True)
+            for k, picture in enumerate(digits.images[digits.target == kind][:80]):
+                save_picture(domains / str(kind) / f"{k:02d}.png", (picture * 15).astype(np.uint8))
+    return str(domains)
+
+
 class Undisturbed:
     """The training that is never killed: the state after any round, made on demand and in order."""
 
-    def __init__(self, model: str) -> None:
-        made = prepare(model, "digits", settings=settings_of(model))
+    def __init__(self, model: str, folder: Path) -> None:
+        made = prepare(model, source_of(model, folder), settings=settings_of(model))
         self.trainer = Trainer(made.model, made.pictures, made.recipe.train, made.device)
         self.trainer.model.train()
 
@@ -64,14 +81,14 @@ def train_for_ever(model: str, run: Path) -> None:
     else:
         if run.exists():  # killed before its first checkpoint: there is nothing to go on with
             run.rename(run.with_name(f"stillborn-{time.time_ns()}"))
-        mz.train(model, "digits", out=run, settings=settings_of(model), quiet=True)
+        mz.train(model, source_of(model, run.parent), out=run, settings=settings_of(model), quiet=True)
 
 
 def kill_model(model: str, kills: int, seed: int, folder: Path) -> KillReport:
     """The report of `kills` kills of one model's training."""
     run = folder / model
     command = [sys.executable, __file__, "--child", model, "--folder", str(folder)]
-    return kill_trial(command, run / "checkpoints", Undisturbed(model).check, kills, seed)
+    return kill_trial(command, run / "checkpoints", Undisturbed(model, folder).check, kills, seed)
 
 
 def main() -> int:
