@@ -102,3 +102,10 @@ def test_domains_of_any_sizes_train(tmp_path: Any) -> None:
     trainer = Trainer(model, few, TrainConfig(steps=3, batch_size=4, precision="fp32"), torch.device("cpu"))
     trainer.run()
     assert all(bool(torch.isfinite(value)) for value in trainer.losses.values())
+
+
+def test_parts_of_a_batch_that_would_lack_a_domain_are_refused() -> None:
+    pictures = make_pictures(1, 8, 8)
+    model = build("cyclegan", TINY, PictureSpec.of(pictures))
+    with pytest.raises(ConfigError, match="use --batch-size 4"):
+        Trainer(model, pictures, TrainConfig(steps=1, batch_size=2, accumulate=2), torch.device("cpu"))

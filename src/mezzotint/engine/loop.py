@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mezzotint.core import rng
-from mezzotint.core.errors import CheckpointError, MezzotintError, NotFinite
+from mezzotint.core.errors import CheckpointError, ConfigError, MezzotintError, NotFinite
 from mezzotint.data.batches import Batches
 from mezzotint.data.domains import ByClass, Pairs
 from mezzotint.data.types import PictureSet
@@ -73,6 +73,7 @@ class Trainer:
         self.pictures = pictures
         order = Pairs if model.paired else ByClass if model.by_class else Batches
         self.batches = order(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
+        self._check_parts(len(pictures.classes) if model.by_class else 1)
         with torch.no_grad():
             model.begin(self.training)  # where a checkpoint follows, `restore` has the last word
         self.players = [Player(phase, model) for phase in model.phases()]
@@ -87,6 +88,15 @@ class Trainer:
         self._batch: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         self._serial = 0
         self._kept: tuple[Callable[[Turn], Any], Any] | None = None
+
+    def _check_parts(self, kinds: int) -> None:
+        """Each part of a batch that is looked at by itself holds as many pictures of each kind."""
+        parts = self.parallel.world * self.config.accumulate
+        if self.config.batch_size // parts % kinds:
+            raise ConfigError(
+                f"A batch of {self.config.batch_size} in {parts} parts leaves a part without as many pictures of each "
+                f"of the {kinds} domains; use --batch-size {kinds * parts}, or a multiple of it."
+            )
 
     # The loop ---------------------------------------------------------------------------------------------------
 

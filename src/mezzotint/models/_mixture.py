@@ -24,8 +24,6 @@ from mezzotint.nn.mixtures import KINDS
 _SEEN = 10_000
 """Pictures that the first components are found among."""
 _CHUNK = 256
-_NONE = 1e-12
-"""The weight of a component that no picture has."""
 _MOST = 2**26
 """Numbers that covariances may have together: 512 MiB, of which their roots and the sums take as much again."""
 
@@ -193,7 +191,7 @@ class Mixture(Fitted):
     def explain(self) -> Explanation:
         """The means of the components, of the likeliest first; of a conditional model in the order of its classes."""
         order = torch.arange(self.count) if self.classes else self.weights.cpu().argsort(descending=True, stable=True)
-        shown = order[self.weights.cpu()[order] > _NONE].to(self.device)
+        shown = order[self.weights.cpu()[order] > 0].to(self.device)
         pictures = self.means[shown].float().clamp(-1, 1).unflatten(1, self.spec.shape)
         says = "The means, class by class." if self.classes else "The means; the component with most pictures first."
         return Explanation((Parts("Components", pictures, says),), self.criteria())
