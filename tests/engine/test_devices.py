@@ -66,7 +66,7 @@ def test_measuring_takes_no_more_memory_than_training(monkeypatch: pytest.Monkey
 
     def watched(self: Trainer) -> None:
         round_(self)
-        largest.extend(len(pictures) for pictures, _ in self._batch)
+        largest.extend(len(pictures) for pictures, *_ in self._batch)
 
     monkeypatch.setattr(Trainer, "round", watched)
     monkeypatch.setattr(plan, "has_bf16", lambda device: True)

@@ -22,7 +22,7 @@ def principal_coordinates(x: NDArray[np.floating[Any]], count: int) -> NDArray[n
     Example:
         >>> x = np.array([[3.0, 3.0, 0.0], [1.0, 1.0, 0.1], [-2.0, -2.0, 0.0]])
         >>> principal_coordinates(x, 1).round(2).ravel().tolist()
-        [4.24, 1.42, -2.83]
+        [4.24, 1.41, -2.83]
     """
     n, size = x.shape
     if count >= min(n, size):

@@ -90,6 +90,7 @@ class Topics(Coded):
     Config = TopicsConfig
     tiny = {"topics": 3, "words": 4, "patch": 3, "passes": 3}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"places": False, "prior": "even"},)
+    unexported: ClassVar[Mapping[str, str]] = {"encode": "it takes digamma functions"}
     doubles = True
     estimates = ("book", "components", "alpha")
     config: TopicsConfig
