@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from sklearn.linear_model import ElasticNet, Lasso, orthogonal_mp
 
-from mezzotint.clustering.expression import elastic_expression, lasso_expression, omp_expression, unit
+from mezzotint.clustering.elastic import elastic_expression
+from mezzotint.clustering.expression import lasso_expression, omp_expression, unit
 
 Array = NDArray[Any]
 

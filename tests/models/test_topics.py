@@ -15,6 +15,7 @@ from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
+from mezzotint.nn.patches import cut, joined
 from mezzotint.testing._make import fitted
 
 
@@ -77,9 +78,9 @@ def test_two_kinds_of_pictures_are_two_topics() -> None:
 def test_a_picture_comes_back_in_words_and_patches_are_cut_and_joined() -> None:
     model: Any = build("topics", {"topics": 4, "words": 7, "patch": 3}, PictureSpec(3, 7, 8))
     x = torch.rand(5, 3, 7, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    torch.testing.assert_close(model.pictures(model.patches(x)), x)
+    torch.testing.assert_close(joined(cut(x, 3), (3, 7, 8)), x)
     once = model.reconstruct(x)
-    torch.testing.assert_close(once, model.pictures(model.book[model.words(x)]).float())
+    torch.testing.assert_close(once, joined(model.book[model.words(x)], (3, 7, 8)).float())
 
 
 def test_set_to_a_topic_a_picture_is_of_it() -> None:

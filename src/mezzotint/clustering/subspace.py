@@ -16,7 +16,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from mezzotint.clustering.expression import elastic_expression, lasso_expression, omp_expression
+from mezzotint.clustering.elastic import elastic_expression
+from mezzotint.clustering.expression import lasso_expression, omp_expression
 
 _DENSE = 3000
 """Points up to which all eigenvectors are computed: a second or two."""

@@ -23,6 +23,9 @@ from mezzotint.core.errors import DataError
 from mezzotint.core.rng import stream
 from mezzotint.data.types import PictureSet
 
+Places = tuple[NDArray[np.int64], NDArray[np.bool_] | None]
+"""Rows of a set, and which of them are mirrored (None: none are)."""
+
 # Above this, a memory-mapped array may not sit in the page cache, and reading in file order saves seeks.
 _READ_IN_ORDER_ABOVE = 2**30
 
@@ -45,6 +48,16 @@ class RawBatch:
 
     def __len__(self) -> int:
         return len(self.index)
+
+
+def check_places(position: int, size: int) -> None:
+    """Refuse what is no place in the order of training.
+
+    Raises:
+        ValueError: `position` is negative, or `size` is below 1.
+    """
+    if position < 0 or size < 1:
+        raise ValueError(f"no batch of {size} examples at position {position}")
 
 
 class Batches:
@@ -93,7 +106,7 @@ class Batches:
         self._rows = rows
         self._labels, self._targets = pictures.labels, pictures.targets
         self._source = _Source(pictures.pictures)
-        self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_] | None]] = {}
+        self._epochs: dict[int, Places] = {}
 
     def __len__(self) -> int:
         """Examples in one epoch."""
@@ -107,16 +120,20 @@ class Batches:
         Raises:
             ValueError: `position` is negative, or `count` is below 1.
         """
-        return self.taken(*self.places(position, self.batch_size if count is None else count))
+        index, flips = self.places(position, self.batch_size if count is None else count)
+        pictures = self._source.take(index)
+        if flips is not None:
+            pictures[flips] = pictures[flips][:, :, ::-1]
+        labels = None if self._labels is None else self._labels[index]
+        return RawBatch(pictures, labels, index, None if self._targets is None else self._targets[index])
 
-    def places(self, position: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    def places(self, position: int, size: int) -> Places:
         """The rows [size] of the set that follow the first `position` examples, and which of them are mirrored.
 
         Raises:
             ValueError: `position` is negative, or `size` is below 1.
         """
-        if position < 0 or size < 1:
-            raise ValueError(f"no batch of {size} examples at position {position}")
+        check_places(position, size)
         epoch, offset = divmod(position, self._count)
         order, mirrored = self._epoch(epoch)
         if offset + size > self._count:
@@ -124,15 +141,7 @@ class Batches:
         flips = None if mirrored is None else mirrored[offset : offset + size]
         return order[offset : offset + size].copy(), flips
 
-    def taken(self, index: NDArray[np.int64], flips: NDArray[np.bool_] | None) -> RawBatch:
-        """These rows of the set as a batch, some of them mirrored."""
-        pictures = self._source.take(index)
-        if flips is not None:
-            pictures[flips] = pictures[flips][:, :, ::-1]
-        labels = None if self._labels is None else self._labels[index]
-        return RawBatch(pictures, labels, index, None if self._targets is None else self._targets[index])
-
-    def _across_epochs(self, epoch: int, offset: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    def _across_epochs(self, epoch: int, offset: int, size: int) -> Places:
         orders, flips, missing = [], [], size
         while missing > 0:
             order, mirrored = self._epoch(epoch)
@@ -144,7 +153,7 @@ class Batches:
             epoch, offset = epoch + 1, 0
         return np.concatenate(orders), np.concatenate(flips) if flips else None
 
-    def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    def _epoch(self, epoch: int) -> Places:
         """Order and mirroring of one epoch. Two are kept: a batch may straddle this epoch and the next."""
         known = self._epochs.get(epoch)
         if known is not None:

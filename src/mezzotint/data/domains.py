@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
 from mezzotint.core.rng import derive
-from mezzotint.data.batches import Batches, RawBatch
+from mezzotint.data.batches import Batches, Places, check_places
 from mezzotint.data.types import PictureSet
 
 
-class ByClass:
-    """Position p is a picture of class p mod K: as `Batches`, each class shuffled by itself.
+class ByClass(Batches):
+    """Position p is a picture of class p mod K: each class is shuffled by itself.
 
     Classes of different sizes come equally often; an epoch is that of the largest. So a batch of 2 n pictures of two
     classes holds n of each, a picture of the first before each of the second, and so does every part of it that begins
@@ -45,50 +45,43 @@ class ByClass:
         *,
         rows: NDArray[np.int64] | None = None,
     ) -> None:
-        labels = pictures.labels
-        if labels is None or len(pictures.classes) < 2:
+        super().__init__(pictures, batch_size, seed, flip, rows=rows)
+        labels, count = pictures.labels, len(pictures.classes)
+        if labels is None or count < 2:
             raise DataError(
                 f"{pictures.source} has no classes; put the pictures of each domain in a folder of its own."
             )
-        count = len(pictures.classes)
         if batch_size % count:
             raise DataError(
                 f"A batch holds as many pictures of each of the {count} domains, and {batch_size} is no multiple of "
                 f"{count}; use --batch-size {max(count, batch_size // count * count)}."
             )
         known = np.arange(len(pictures)) if rows is None else rows
-        self.batch_size = batch_size
-        self._parts, self._targets = [], pictures.targets
+        self._parts = []
         for k, name in enumerate(pictures.classes):
             mine = known[labels[known] == k]
             if not len(mine):
                 raise DataError(
                     f'{pictures.source} has no picture of "{name}" to train on; give more, or a smaller held-out share.'
                 )
-            self._parts.append(Batches(pictures, batch_size // count, derive(seed, "domain", k), flip, rows=mine))
+            # A seed of its own, or domains of one size would be shuffled alike, and come in pairs.
+            self._parts.append(Batches(pictures, batch_size, derive(seed, "domain", k), flip, rows=mine))
 
     def __len__(self) -> int:
         """Examples in one epoch."""
         return len(self._parts) * max(len(part) for part in self._parts)
 
-    def at(self, position: int, count: int | None = None) -> RawBatch:
-        """The `count` examples (one batch, when not given) that follow the first `position` ones."""
-        size, kinds = self.batch_size if count is None else count, len(self._parts)
-        if position < 0 or size < 1:
-            raise ValueError(f"no batch of {size} examples at position {position}")
-        places = np.arange(position, position + size)
-        index = np.empty(size, np.int64)
-        pictures = None
+    def places(self, position: int, size: int) -> Places:
+        """As of `Batches`."""
+        check_places(position, size)
+        turns, kinds = np.arange(position, position + size), len(self._parts)
+        index, flips = np.empty(size, np.int64), np.zeros(size, np.bool_)
         for k, part in enumerate(self._parts):
-            mine = np.flatnonzero(places % kinds == k)
-            if not len(mine):
-                continue
-            found = part.at(int(places[mine[0]] // kinds), len(mine))
-            if pictures is None:
-                pictures = np.empty((size, *found.pictures.shape[1:]), found.pictures.dtype)
-            pictures[mine], index[mine] = found.pictures, found.index
-        assert pictures is not None
-        return RawBatch(pictures, places % kinds, index, None if self._targets is None else self._targets[index])
+            mine = np.flatnonzero(turns % kinds == k)
+            if len(mine):
+                index[mine], mirrored = part.places(int(turns[mine[0]] // kinds), len(mine))
+                flips[mine] = False if mirrored is None else mirrored
+        return index, flips if self.flip else None
 
 
 def stem_of(name: str) -> str:
@@ -101,7 +94,7 @@ def stem_of(name: str) -> str:
     return str(PurePosixPath(name.partition("/")[2] or name).with_suffix(""))
 
 
-class Pairs:
+class Pairs(Batches):
     """A picture of the first class, then that of the second class which has the same name, and so on.
 
     Args:
@@ -147,21 +140,17 @@ class Pairs:
                 f"No picture of {pictures.source} has the same name in both folders to train on; give both of a pair "
                 "the same name, and set data.pairs=true."
             )
-        self.batch_size = batch_size
-        self._first = Batches(pictures, batch_size // 2, seed, flip, rows=np.array(list(self._partner)))
+        super().__init__(pictures, batch_size, seed, flip, rows=np.array(list(self._partner)))
 
     def __len__(self) -> int:
         """Examples in one epoch."""
-        return 2 * len(self._first)
+        return 2 * super().__len__()
 
-    def at(self, position: int, count: int | None = None) -> RawBatch:
-        """The `count` examples (one batch, when not given) that follow the first `position` ones."""
-        size = self.batch_size if count is None else count
-        if position < 0 or size < 1:
-            raise ValueError(f"no batch of {size} examples at position {position}")
+    def places(self, position: int, size: int) -> Places:
+        """As of `Batches`."""
+        check_places(position, size)
         start = position // 2
-        index, flips = self._first.places(start, (position + size + 1) // 2 - start)
+        index, flips = super().places(start, (position + size + 1) // 2 - start)
         both = np.stack((index, [self._partner[int(i)] for i in index]), 1).ravel()
-        twice = None if flips is None else flips.repeat(2)
         cut = slice(position - 2 * start, position - 2 * start + size)
-        return self._first.taken(both[cut], None if twice is None else twice[cut])
+        return both[cut], None if flips is None else flips.repeat(2)[cut]

@@ -156,6 +156,15 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class Reads(Protocol):
+    """Tells of which domains pictures are."""
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """Probabilities [N, domains] of pictures of any size, in the order of `domains`."""
+        ...
+
+
+@runtime_checkable
 class Explains(Protocol):
     """Shows what it has learned."""
 
@@ -179,6 +188,7 @@ CAPABILITIES: dict[str, type] = {
         Infers,
         Quantises,
         Translates,
+        Reads,
         Explains,
     )
 }

@@ -178,23 +178,25 @@ class Model(nn.Module):
         """How many numbers it learns: its parameters, or what is estimated where it is fitted."""
         return sum(p.numel() for p in self.parameters()) + sum(self.get_buffer(n).numel() for n in self.estimates)
 
-    def check_pictures(self, pictures: Tensor) -> Tensor:
+    def check_pictures(self, pictures: Tensor, any_size: bool = False) -> Tensor:
         """`pictures` on the model's device and in its precision, if they are floats [N, C, H, W] of its own shape.
+
+        Args:
+            any_size: only the number of channels has to be its own.
 
         Raises:
             ConfigError: they are not.
         """
-        if pictures.dim() != 4 or tuple(pictures.shape[1:]) != self.spec.shape:
-            raise ConfigError(
-                f"This model takes pictures of the shape [N, {', '.join(map(str, self.spec.shape))}]; got "
-                f"{list(pictures.shape)}."
-            )
+        compared = 1 if any_size else 3
+        if pictures.dim() != 4 or tuple(pictures.shape[1 : 1 + compared]) != self.spec.shape[:compared]:
+            wanted = ", ".join(map(str, (*self.spec.shape[:compared], "H", "W")[:3]))
+            raise ConfigError(f"This model takes pictures of the shape [N, {wanted}]; got {list(pictures.shape)}.")
         if not pictures.is_floating_point():
             raise ConfigError(
                 f"This model takes pictures as floats in [-1, 1]; got {pictures.dtype}: for bytes, x / 127.5 - 1."
             )
-        known = next(self.parameters(), None)
-        return pictures.to(self.device, torch.float32 if known is None else known.dtype)
+        weight = next(self.parameters(), None)
+        return pictures.to(self.device, torch.float32 if weight is None else weight.dtype)
 
     def check_labels(self, n: int, labels: Tensor | None) -> Tensor | None:
         """`labels` on the model's device, checked against the model's classes.

@@ -67,20 +67,6 @@ class Translating(Model):
         """Names of what it can translate to."""
         return self.spec.classes
 
-    def check_picture_shape(self, pictures: Tensor) -> Tensor:
-        """`pictures` [N, C, H, W] of any size on the model's device, if they have its channels.
-
-        Raises:
-            ConfigError: they have not, or are no floats.
-        """
-        if pictures.dim() != 4 or pictures.shape[1] != self.spec.channels or not pictures.is_floating_point():
-            raise ConfigError(
-                f"This model takes pictures as floats [N, {self.spec.channels}, H, W] in [-1, 1]; got {pictures.dtype} "
-                f"{list(pictures.shape)}."
-            )
-        known = next(self.parameters())
-        return pictures.to(known.device, known.dtype)
-
 
 def mean_difference(a: Tensor, b: Tensor) -> Tensor:
     """The mean of |a - b| [] of pictures of one shape."""

@@ -217,7 +217,7 @@ class CycleGAN(Translating):
     @torch.no_grad()
     def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of any size, in the domains `to`: one-hot [N, 2]."""
-        x = self.check_picture_shape(pictures)
+        x = self.check_pictures(pictures, any_size=True)
         second = to.to(x.device).argmax(1) == 1
         out = torch.empty_like(x)
         for chosen, generator in ((second, self.to_b), (~second, self.to_a)):

@@ -150,6 +150,6 @@ class Pix2Pix(Translating):
     @torch.no_grad()
     def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of any size, translated; `to` [N, 1] says nothing new."""
-        x = self.check_picture_shape(pictures)
+        x = self.check_pictures(pictures, any_size=True)
         made: Tensor = self.translator(x)
         return made.to(x.dtype)

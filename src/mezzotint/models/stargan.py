@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.models._translating import Translating, TranslationConfig, mean_difference
 from mezzotint.nn.penalties import gradient_penalty
-from mezzotint.nn.processes import several, together
+from mezzotint.nn.processes import own, together
 from mezzotint.nn.translators import ResnetTranslator
 
 
@@ -106,8 +105,6 @@ class StarGAN(Translating):
                 "folder for each class, or --set data.attributes=[...] with columns of a metadata file."
             )
         super().__init__(config, spec)
-        self.several = bool(spec.attributes)
-        """Whether a picture may be of several domains."""
         count = len(self.domains())
         self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, more=count)
         layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
@@ -143,18 +140,16 @@ class StarGAN(Translating):
         What they shall be is what another picture of the batch is; an unknown attribute is drawn.
         """
         x = self.seen(turn)
-        own = self._own(turn)
-        every = together(own)
+        mine = self._domains_of(turn)
         order = together(turn.draw.uniform(len(x))).argsort()
-        first = dist.get_rank() * len(x) if several() else 0
-        wanted = every[order[first : first + len(x)]]
-        coin = (turn.draw.uniform(len(x), own.shape[1]) < 0.5).float()
+        wanted = together(mine)[own(order, len(x))]
+        coin = (turn.draw.uniform(len(x), mine.shape[1]) < 0.5).float()
         wanted = torch.where(wanted.isnan(), coin, wanted)
-        return x, own, wanted, self.changed(x, wanted)
+        return x, mine, wanted, self.changed(x, wanted)
 
-    def _own(self, turn: Turn) -> Tensor:
+    def _domains_of(self, turn: Turn) -> Tensor:
         """What the turn's pictures are [N, K]: one-hot classes, or attributes with NaN where unknown."""
-        if self.several:
+        if self.spec.attributes:
             assert turn.targets is not None
             return turn.targets
         assert turn.labels is not None
@@ -168,7 +163,7 @@ class StarGAN(Translating):
 
     def told(self, logits: Tensor, domains: Tensor) -> Tensor:
         """-log D_cls(c | x), the mean in nats [], of logits and domains [N, K]; what is unknown counts for nothing."""
-        if not self.several:
+        if not self.spec.attributes:
             return F.cross_entropy(logits, domains.argmax(1))
         known = ~domains.isnan()
         loss = F.binary_cross_entropy_with_logits(logits, domains.nan_to_num(), reduction="none")
@@ -176,11 +171,11 @@ class StarGAN(Translating):
 
     def discriminator_loss(self, turn: Turn) -> Terms:
         """Tell real from generated, and the domains of real pictures."""
-        x, own, _, fake = turn.prepared
+        x, mine, _, fake = turn.prepared
         fake = fake.detach()
         real_score, logits = self.discriminator(x)
         terms = {"real": -real_score.mean(), "fake": self.discriminator(fake)[0].mean()}
-        terms["domain"] = self.config.classification * self.told(logits, own)
+        terms["domain"] = self.config.classification * self.told(logits, mine)
         turn.note("gap", -terms["real"] - terms["fake"])
         if self.config.gradient_penalty:
             mix = turn.draw.uniform(len(x), 1, 1, 1)
@@ -190,9 +185,9 @@ class StarGAN(Translating):
 
     def generator_loss(self, turn: Turn) -> Terms:
         """Be taken for real and for the domain that was asked for, and lead back."""
-        x, own, wanted, fake = turn.prepared
+        x, mine, wanted, fake = turn.prepared
         score, logits = self.discriminator(fake)
-        back = self.changed(fake, torch.where(own.isnan(), wanted, own))
+        back = self.changed(fake, torch.where(mine.isnan(), wanted, mine))
         return {
             "fake": -score.mean(),
             "domain": self.config.classification * self.told(logits, wanted),
@@ -208,14 +203,14 @@ class StarGAN(Translating):
     @torch.no_grad()
     def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of any size, in the domains `to` [N, K]: one-hot classes, or attributes."""
-        x = self.check_picture_shape(pictures)
+        x = self.check_pictures(pictures, any_size=True)
         return self.changed(x, to.to(x.device)).to(x.dtype)
 
     @torch.no_grad()
     def read(self, pictures: Tensor) -> Tensor:
         """The probability [N, K] of each domain, of pictures [N, C, H, W] of any size, in the discriminator's eyes."""
-        x = self.check_picture_shape(pictures)
+        x = self.check_pictures(pictures, any_size=True)
         if tuple(x.shape[2:]) != self.shown:
             x = F.interpolate(x, self.shown, mode="bilinear", antialias=True, align_corners=False)
         logits = self.discriminator(x)[1]
-        return torch.sigmoid(logits) if self.several else logits.softmax(1)
+        return torch.sigmoid(logits) if self.spec.attributes else logits.softmax(1)

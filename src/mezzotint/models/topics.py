@@ -21,6 +21,7 @@ from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Turn
 from mezzotint.models._coded import Coded
 from mezzotint.nn.dirichlet import expected_log, likeliest_parameters
+from mezzotint.nn.patches import cut, joined
 
 _SEEN, _PATCHES = 5000, 100_000
 """Pictures, and patches of them, that words are found among."""
@@ -110,8 +111,7 @@ class Topics(Coded):
                 f"Patches of {config.patch} pixels are larger than pictures of {spec.height} x {spec.width}; set "
                 "model.patch lower."
             )
-        self.grid = math.ceil(spec.height / config.patch), math.ceil(spec.width / config.patch)
-        self.place_count = self.grid[0] * self.grid[1]
+        self.place_count = math.ceil(spec.height / config.patch) * math.ceil(spec.width / config.patch)
         kinds = self.place_count if config.places else 1
         if config.topics * config.words * kinds > _MOST:
             raise ConfigError(
@@ -145,7 +145,7 @@ class Topics(Coded):
         """The words: clusters of patches, in the order of their first principal component."""
         from sklearn.cluster import MiniBatchKMeans
 
-        patches = self.patches(training(_SEEN)[0]).flatten(0, 1)
+        patches = cut(training(_SEEN)[0], self.config.patch).flatten(0, 1)
         chosen = torch.from_numpy(rng.stream(0, "patches").permutation(len(patches))[:_PATCHES].copy())
         x = patches[chosen.to(patches.device)].cpu().numpy()
         if len(x) < self.config.words:
@@ -205,24 +205,9 @@ class Topics(Coded):
 
     # Words ----------------------------------------------------------------------------------------------------------
 
-    def patches(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] -> patches [N, P, C * patch * patch]; the last ones repeat the edge."""
-        side, (down, across) = self.config.patch, self.grid
-        extra = (0, across * side - self.spec.width, 0, down * side - self.spec.height)
-        x = F.pad(pictures, extra, mode="replicate") if any(extra) else pictures
-        cut = x.unflatten(2, (down, side)).unflatten(4, (across, side))  # [N, C, down, side, across, side]
-        return cut.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
-
-    def pictures(self, patches: Tensor) -> Tensor:
-        """The inverse of `patches`."""
-        side, (down, across) = self.config.patch, self.grid
-        cut = patches.unflatten(2, (self.spec.channels, side, side)).unflatten(1, (down, across))
-        whole = cut.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
-        return whole[:, :, : self.spec.height, : self.spec.width]
-
     def words(self, pictures: Tensor) -> Tensor:
         """The word nearest to each patch: int64 [N, P] of pictures [N, C, H, W]."""
-        x = self.patches(pictures.to(self.book))
+        x = cut(pictures.to(self.book), self.config.patch)
         return (self.book.square().sum(1) - 2 * x @ self.book.mT).argmin(2)
 
     def likely(self, words: Tensor, topics: Tensor) -> Tensor:
@@ -258,16 +243,7 @@ class Topics(Coded):
         return (*topic, *(Code(f"z{k}", "normal", count + k) for k in range(self.place_count)))
 
     def latent(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Latents [n, latent] = [theta, of the Dirichlet distribution | standard normal]; row k does not depend on n.
-
-        Args:
-            n: how many.
-            seed: the same seed gives the same latents.
-            truncation: t < 1 cuts the normal off at 2t.
-
-        Raises:
-            ConfigError: truncation is not in (0, 1].
-        """
+        """As of any latent, with theta of the Dirichlet distribution in front: [theta | standard normal]."""
         latents = super().latent(n, seed, truncation)
         count = self.config.topics
         theta = torch.from_numpy(rng.stream(seed, "theta").dirichlet(self.alpha.cpu().numpy(), n))
@@ -281,7 +257,7 @@ class Topics(Coded):
         up_to = self._up_to(latents[:, :count])
         u = torch.special.ndtr(latents[:, count:].to(self.book))
         words = (up_to < u[:, :, None]).sum(2).clamp(max=self.config.words - 1)
-        return self.pictures(self.book[words]).float().clamp(-1, 1)
+        return joined(self.book[words], self.spec.shape).float().clamp(-1, 1)
 
     def _up_to(self, theta: Tensor) -> Tensor:
         """The probabilities of words, added up: [N, P, words] of theta [N, K]."""
@@ -305,11 +281,12 @@ class Topics(Coded):
         shares = self.components.sum((1, 2))
         order = shares.argsort(descending=True, stable=True)
         if self.config.places:
-            looks = self.pictures(self.expected()[order] @ self.book)
+            looks = joined(self.expected()[order] @ self.book, self.spec.shape)
             says = "The mean picture of each topic, the most frequent first."
         else:
             likeliest = self.components[order, 0].argsort(1, descending=True)
-            looks = self.pictures(self.book[likeliest[:, torch.arange(self.place_count) % self.config.words]])
+            likeliest = likeliest[:, torch.arange(self.place_count) % self.config.words]
+            looks = joined(self.book[likeliest], self.spec.shape)
             says = "The words of each topic, the likeliest at the top left; the most frequent topic first."
         side = self.config.patch
         words = self.book.unflatten(1, (self.spec.channels, side, side))

@@ -79,7 +79,7 @@ def translate(
     """
     model = getattr(run, "model", run)
     require(model, "translates", "translate", others=models_that("translates"))
-    asked = wanted_attributes(model.domains(), to) if getattr(model, "several", False) else None
+    asked = wanted_attributes(model.domains(), to) if model.spec.attributes else None
     domain = wanted(model.domains(), to) if asked is None else None
 
     @torch.no_grad()

@@ -117,6 +117,12 @@ def _translates(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     assert made.shape == wider.shape, f"{model.name}.translate gives {tuple(made.shape)} of {tuple(wider.shape)}"
 
 
+def _reads(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    found = model.read(pictures)
+    assert found.shape == (len(pictures), len(model.domains())), f"{model.name}.read has shape {tuple(found.shape)}"
+    assert bool(((found >= 0) & (found <= 1)).all()), f"{model.name}.read gives no probabilities"
+
+
 def _explains(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     said = model.explain()
     assert said.parts or said.curves, f"{model.name}: it explains nothing"
@@ -154,5 +160,6 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "infers": _infers,
     "quantises": _quantises,
     "translates": _translates,
+    "reads": _reads,
     "explains": _explains,
 }
