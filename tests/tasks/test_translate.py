@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,16 @@ def test_singles_come_one_by_one(tmp_path: Path) -> None:
     assert not any(isinstance(each, BadFile) for each in Singles(tmp_path / "in"))
     for name, each in found.items():
         np.testing.assert_array_equal(each.with_values(each.to_values(each.pixels.shape[2])).squeeze(), given[name])
+
+
+def test_pictures_of_an_archive_keep_their_names_whatever_their_order(tmp_path: Path) -> None:
+    for k in (0, 1, 2):
+        Image.new("RGB", (9, 9), (60 * k, 0, 0)).save(tmp_path / f"{k}.png")
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        for k in (2, 0, 1):
+            archive.add(tmp_path / f"{k}.png", f"in/{k}.png")
+    found = translate(model(), tmp_path / "all.tar", tmp_path / "out", to="night")
+    assert found.files == ("0.png", "1.png", "2.png")
+    for k in (0, 1, 2):
+        with Image.open(tmp_path / "out" / f"{k}.png") as picture:
+            assert picture.getpixel((4, 4)) == (255 - 60 * k, 255, 255)

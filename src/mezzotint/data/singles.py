@@ -61,7 +61,7 @@ class Single:
 
 
 class Singles:
-    """The pictures of a folder, a file or an archive, in the order of their names.
+    """The pictures of a folder, a file or an archive; `names` are sorted, and they come in the order of the source.
 
     Args:
         source: a path.

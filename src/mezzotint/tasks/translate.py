@@ -156,21 +156,21 @@ def change_each(
     refuse_file(folder, "Pictures")
     if channels not in (1, 3):
         raise ConfigError("Transparency is kept as it is, so this is for models of grey or colour pictures.")
-    files = [f"{stem}.png" for stem in unique_stems(pictures.names)]
-    taken = None if overwrite else next((file for file in files if (folder / file).exists()), None)
+    stems = unique_stems(pictures.names)
+    files = {name: f"{stem}.png" for name, stem in zip(pictures.names, stems, strict=True)}
+    taken = None if overwrite else next((file for file in files.values() if (folder / file).exists()), None)
     if taken is not None:
         raise ConfigError(f"{folder / taken} is there already; choose another folder, or pass --overwrite.")
-    names, written, bad = [], [], list(pictures.bad)
+    written, bad = dict[str, str](), list(pictures.bad)
     flattened = 0
-    for done, (file, picture) in enumerate(zip(files, pictures, strict=True)):
+    for done, picture in enumerate(pictures):  # in the order in which they are read, which may be any
         if isinstance(picture, BadFile):
             bad.append(picture)
         else:
             with atomic.explained(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            flattened += _write(folder / file, picture, change, channels)
-            names.append(picture.name)
-            written.append(file)
+            written[picture.name] = files[picture.name]
+            flattened += _write(folder / files[picture.name], picture, change, channels)
         if progress is not None:
             progress(done + 1, len(pictures))
     if not written:
@@ -180,7 +180,8 @@ def change_each(
     notes: tuple[str, ...] = ()
     if flattened:
         notes = (f"Of pictures in colour only 8 bits can be written; {flattened:,} of 16 bits were brought to that.",)
-    return Changed(folder, tuple(names), tuple(written), tuple(bad), notes)
+    names = tuple(name for name in pictures.names if name in written)
+    return Changed(folder, names, tuple(written[name] for name in names), tuple(bad), notes)
 
 
 def _write(path: Path, picture: Single, change: Callable[[Tensor], Tensor], channels: int) -> bool:
