@@ -131,6 +131,8 @@ def test_the_whole_way_from_two_folders(tmp_path: Path) -> None:
             pixels = rng.integers(low, low + 100, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "in" / kind / f"{k}.png")
     settings = {"model": {**TINY, "critic_layers": 1}}
+    timed = mz.train("cyclegan", tmp_path / "in", out=tmp_path / "t", minutes=0.01, settings=settings, quiet=True)
+    assert timed.recipe.train.schedule == "constant", "minutes have no last step to fall towards"
     run = mz.train("cyclegan", tmp_path / "in", out=tmp_path / "run", steps=3, settings=settings, quiet=True)
     assert run.recipe.train.batch_size == 2
     assert run.recipe.train.schedule == "late"
@@ -160,3 +162,16 @@ def test_pictures_of_an_archive_keep_their_names_whatever_their_order(tmp_path: 
     for k in (0, 1, 2):
         with Image.open(tmp_path / "out" / f"{k}.png") as picture:
             assert picture.getpixel((4, 4)) == (255 - 60 * k, 255, 255)
+
+
+def test_pairs_from_two_folders(tmp_path: Path) -> None:
+    for kind, low in (("labels", 0), ("photos", 150)):
+        (tmp_path / "in" / kind).mkdir(parents=True)
+        for k in range(8 if kind == "labels" else 7):
+            Image.new("L", (16, 16), low + 5 * k).save(tmp_path / "in" / kind / f"{k}.png")
+    told: list[str] = []
+    settings = {"model": {"width": 4, "critic_width": 4}}
+    run = mz.train("pix2pix", tmp_path / "in", out=tmp_path / "r", steps=2, settings=settings, tell=told.append)
+    assert run.recipe.data.pairs
+    assert any("no other one: 1" in text for text in told)
+    assert mz.translate(run, tmp_path / "in" / "labels", tmp_path / "out", to="photos").files[0] == "0.png"

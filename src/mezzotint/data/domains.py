@@ -138,7 +138,7 @@ class Pairs(Batches):
         if not self._partner:
             raise DataError(
                 f"No picture of {pictures.source} has the same name in both folders to train on; give both of a pair "
-                "the same name, and set data.pairs=true."
+                "the same name."
             )
         super().__init__(pictures, batch_size, seed, flip, rows=np.array(list(self._partner)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -294,8 +295,11 @@ def _finish(
             f"/{name}" if value == "" or value != value else str(value)  # NaN differs from itself
             for name, value in zip(names, column.tolist(), strict=True)
         ]
+    alone: tuple[str, ...] = ()
     if config.pairs and groups is None:
         groups = [stem_of(name) for name in names]
+        count = sum(times == 1 for times in Counter(groups).values())
+        alone = (f"Pictures of whose name there is no other one: {count:,}; they are no pairs.",) if count else ()
     splits, notes = make_splits(
         names,
         validation=config.validation,
@@ -319,7 +323,7 @@ def _finish(
         attributes=dict(raw.attributes),
         captions=raw.captions,
         bad=bad,
-        notes=(*raw.notes, *notes),
+        notes=(*raw.notes, *alone, *notes),
         points=raw.points,
         sound=raw.sound,
         columns=raw.columns,

@@ -72,6 +72,12 @@ def choices(
                 f"{cls.name} chooses no settings by itself; leave --auto out (in Python auto=True), or train gan."
             )
         return ()
-    return tuple(
+    open_ones = [
         each for each in advises.advise(pictures, spec, device) if each.name not in given.get(each.section, {})
-    )
+    ]
+    return tuple(each for each in open_ones if each.name != "schedule" or _ends_by_steps(given.get("train", {})))
+
+
+def _ends_by_steps(train: Mapping[str, Any]) -> bool:
+    """Whether it is known in which step the training ends, by which a learning rate can fall; not by minutes alone."""
+    return train.get("minutes") is None or any(train.get(name) is not None for name in ("steps", "schedule_steps"))

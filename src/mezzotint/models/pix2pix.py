@@ -40,7 +40,7 @@ class Pix2Pix(Translating):
 
         L_GAN(G, D; x, y) + likeness E |y - G(x)|                                                (eqs. 1, 3, 4)
 
-    Pairs are pictures of one name in two folders; `data.pairs=true` keeps them in one part of the set. It goes one way,
+    Pairs are pictures of one name in two folders; both are in one part of the set (`data.pairs`). It goes one way,
     from the first folder to the second, or with `to=first` the other way. Its noise is dropout in training; the
     discriminator judges patches of 70 pixels.
 

@@ -81,7 +81,7 @@ def prepare(
     for name in sections:
         if name not in (*SECTIONS, "model"):
             raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
-    data = DataConfig.build(sections.get("data", {}), "data")
+    data = DataConfig.build({**({"pairs": True} if cls.paired else {}), **sections.get("data", {})}, "data")
     train, model_config = _resolve(cls, sections)
     device = choose_device(train.device, cls.doubles)
     check_processes(train.processes, device)
