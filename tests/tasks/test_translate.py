@@ -137,6 +137,10 @@ def test_the_whole_way_from_two_folders(tmp_path: Path) -> None:
     assert run.recipe.train.batch_size == 2
     assert run.recipe.train.schedule == "late"
     assert list((tmp_path / "run" / "pictures").glob("*.png"))
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "each followed by what it becomes: day, night" in page
+    assert "does not sample" not in page
+    assert "--to night -o out/" in (tmp_path / "run" / "README.md").read_text()
     found = mz.translate(run, tmp_path / "in" / "day", tmp_path / "out", to="night")
     assert len(found.files) == 6
     with Image.open(tmp_path / "out" / "0.png") as picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def held_out_scores(run: Run, pictures: PictureSet) -> dict[str, str]:
     return scores
 
 
+def use_of(run: Run, path: str) -> str:
+    """The command that a person will want first of a run that is at `path`."""
+    offered = capabilities(run.model)
+    if "translates" in offered:
+        known: Any = run.model
+        return f"mezzotint translate {path} PICTURES --to {shlex.quote(known.domains()[-1])} -o out/"
+    return f"mezzotint sample {path} -n 64 --seed 3 -o grid.png"
+
+
 def card(run: Run, scores: Mapping[str, str]) -> str:
     """The text of the model card; `scores` are those of `held_out_scores`."""
     recipe, model = run.recipe, run.model
@@ -87,7 +97,7 @@ def card(run: Run, scores: Mapping[str, str]) -> str:
         "## Use it",
         "",
         "```",
-        f"mezzotint sample {run.path} -n 64 --seed 3 -o grid.png",
+        use_of(run, str(run.path)),
         *([] if run.fit_over else [f"mezzotint train --resume {run.path} --steps {2 * run.step}"]),
         "```",
         "",

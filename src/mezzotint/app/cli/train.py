@@ -188,6 +188,8 @@ def _go_on(voice: Voice, path: Path, source: str | None, options: dict[str, Any]
 
 
 def _report(voice: Voice, run: Run) -> None:
+    from mezzotint.tasks.card import use_of
+
     samples = run.path / "samples.png"
     document = {
         "run": str(run.path),
@@ -209,7 +211,7 @@ def _report(voice: Voice, run: Run) -> None:
         lines.append(f"All about it:  {_shown(run.path / 'report.html')}")
         if samples.exists():
             lines.append(f"What it makes: {_shown(samples)}")
-            lines.append(f"More of it:    mezzotint sample {path} -n 64 --seed 3 -o grid.png")
+            lines.append(f"More of it:    {use_of(run, path)}")
         if not run.fit_over:
             lines.append(f"Train on:      mezzotint train --resume {path} --steps {2 * run.step}")
         console.print("\n".join(lines), soft_wrap=True)

@@ -120,6 +120,7 @@ def write_report(
         ("diagnosis", "Diagnosis", _sections.diagnosis),
         ("scores", "Scores", _sections.score_section),
         ("samples", "Samples", _sections.samples),
+        ("translations", "Translations", _sections.translations),
         ("learned", "What it has learned", lambda c: _learned.section(c.looks.learned)),
         ("film", "How it learned", _sections.film),
         ("interpolations", "Interpolations", _sections.interpolations),

@@ -72,6 +72,7 @@ class Looks:
         neighbours: the samples that lie nearest to the training pictures.
         yardstick: of `neighbours`, in words.
         learned: what the model is made of.
+        translations: held-out pictures, each beside what it becomes in every domain.
         classes: names, where the samples are of all classes in turn.
         why: section -> why it is empty.
     """
@@ -86,6 +87,7 @@ class Looks:
     traversals: Figure | None = None
     codes: tuple[str, ...] = ()
     learned: Learned | None = None
+    translations: Figure | None = None
     classes: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,8 +127,8 @@ def look(run: Any, pictures: PictureSet | None, missing: str, *, quick: bool = F
             why["neighbours"] = missing
         else:
             _attempt("neighbours", made, why, lambda: _neighbours(run, pictures, quick))
-    else:
-        why |= dict.fromkeys(("samples", "interpolations", "neighbours"), f"{run.recipe.name} does not sample.")
+    elif "translates" in can and pictures is not None:
+        _attempt("translations", made, why, lambda: _translations(run, pictures))
     _attempt("learned", made, why, lambda: {"learned": learned(run)})
     if "reconstructs" not in can:
         why["reconstructions"] = f"{run.recipe.name} does not reconstruct."
@@ -187,6 +189,20 @@ def _traversals(run: Any) -> dict[str, Any]:
     names = tuple(f"{row.code.name}, {row.said}" for row in found)
     alt = f"{len(found)} rows of up to {columns} pictures; in each row one code changes: {'; '.join(names)}"
     return {"traversals": figure(pictures, alt, columns), "codes": names}
+
+
+def _translations(run: Any, pictures: PictureSet) -> dict[str, Any]:
+    held = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
+    domains = run.model.domains()
+    across = max(1, 9 // (1 + len(domains)))
+    given = to_tensor(fit_channels(pictures.pictures[held[: 6 * across]], run.model.spec), run.model.device)
+    shown = [given]
+    with torch.no_grad():
+        for k in range(len(domains)):
+            shown.append(run.model.translate(given, torch.eye(len(domains))[[k] * len(given)]).float())
+    rows = to_uint8(torch.stack(shown, 1).flatten(0, 1).cpu().numpy())
+    alt = f"{len(given)} held-out pictures, each followed by what it becomes: {', '.join(domains)}"
+    return {"translations": figure(rows, alt, across * len(shown))}
 
 
 def _reconstructions(run: Any, pictures: PictureSet) -> dict[str, Any]:

@@ -103,10 +103,17 @@ def score_section(c: Contents) -> Html:
     return scores(c.evaluation, c.problem, c.run.step, again, c.own)
 
 
-def samples(c: Contents) -> Html:
-    """What it makes now."""
+def translations(c: Contents) -> Html | None:
+    """What held-out pictures become; nothing for a model that does not translate."""
+    if c.looks.translations is None:
+        return _why(c, "translations") if "translates" in _can(c) else None
+    return _figure(c.looks.translations.img(), f"{c.looks.translations.alt}.")
+
+
+def samples(c: Contents) -> Html | None:
+    """What it makes now; nothing for a model that does not sample."""
     if c.looks.samples is None:
-        return _why(c, "samples")
+        return _why(c, "samples") if "samples" in _can(c) else None
     classes = c.looks.classes
     words = f"Drawn with seed 0 after step {c.run.step:,}, not chosen."
     if classes:
@@ -139,14 +146,15 @@ def film(c: Contents) -> Html | None:
         class_="controls",
         hidden=True,
     )
-    words = "The same latents again and again while the model learned."
+    what = "latents" if "samples" in _can(c) else "pictures"
+    words = f"The same {what} again and again while the model learned."
     return tag("div", *shown, controls if last else None, tag("p", words, class_="quiet"), class_="film")
 
 
-def interpolations(c: Contents) -> Html:
-    """Ways through latent space."""
+def interpolations(c: Contents) -> Html | None:
+    """Ways through latent space; nothing for a model that does not sample."""
     if c.looks.interpolations is None:
-        return _why(c, "interpolations")
+        return _why(c, "interpolations") if "samples" in _can(c) else None
     words = "Each row leads from one sample to another, along the sphere. Jumps and ghosts speak against the model."
     return _figure(c.looks.interpolations.img(), words)
 
@@ -159,10 +167,10 @@ def traversals(c: Contents) -> Html | None:
     return _figure(c.looks.traversals.img(), words)
 
 
-def neighbours(c: Contents) -> Html:
+def neighbours(c: Contents) -> Html | None:
     """Are samples copies? The most suspicious ones beside what they may be copies of."""
     if not c.looks.neighbours:
-        return _why(c, "neighbours")
+        return _why(c, "neighbours") if "samples" in _can(c) else None
     pairs = [
         tag(
             "figure",
