@@ -23,6 +23,7 @@ from sklearn.datasets import load_digits
 
 import mezzotint as mz
 from kill_during_save import KillReport, kill_trial
+from mezzotint.data.batches import Batches
 from mezzotint.data.output import save_picture
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.loop import Trainer
@@ -42,7 +43,7 @@ def settings_of(model: str) -> dict[str, dict[str, Any]]:
 
 def source_of(model: str, folder: Path) -> str:
     """Digits; for a model of two domains, zeros and ones in two folders, with the same names."""
-    if not MODELS.get(model).by_class:
+    if MODELS.get(model).order is Batches:
         return "digits"
     domains = folder / "domains"
     if not domains.exists():

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mezzotint.core.config import Config, option
+from mezzotint.data.batches import Batches
 from mezzotint.engine.model import MODELS, Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.testing import variants_of
@@ -66,7 +67,7 @@ def test_resume_at_every_point_of_an_epoch(stop: int, precision: str) -> None:
     pictures = make_pictures(count=26)
     assert len(pictures.splits["train"]) == 20
     for name in MODELS.names():
-        size = 6 if MODELS.get(name).by_class else 7  # as many of each class
+        size = 7 if MODELS.get(name).order is Batches else 6  # as many of each class
         straight = make_trainer(MODELS.get(name), pictures, batch_size=size, precision=precision)
         while straight.step < 20:
             straight.round()

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 import mezzotint as mz
 from mezzotint.core.errors import ConfigError, TrainingError
+from mezzotint.data.batches import Batches
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.model import MODELS
@@ -41,7 +42,7 @@ def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
     # Of cyclegan a difference of 1e-7 in the first weights is 7e-3 after four steps, whatever the processes.
     steps = 1 if "translates" in capabilities(MODELS.get(name)) else 4
     weights = []
-    source: str | Path = two_folders(tmp_path / "digits") if MODELS.get(name).by_class else "digits"
+    source: str | Path = "digits" if MODELS.get(name).order is Batches else two_folders(tmp_path / "digits")
     for processes in (1, 2):
         run = mz.train(
             name,

@@ -96,6 +96,8 @@ class Batches:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size = batch_size
+        self.together = 1
+        """Examples that belong together, and may not be divided between parts of a batch."""
         self.seed = seed
         self.flip = flip
         self._count = len(pictures) if rows is None else len(rows)

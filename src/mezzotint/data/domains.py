@@ -56,6 +56,7 @@ class ByClass(Batches):
                 f"A batch holds as many pictures of each of the {count} domains, and {batch_size} is no multiple of "
                 f"{count}; use --batch-size {max(count, batch_size // count * count)}."
             )
+        self.together = count
         known = np.arange(len(pictures)) if rows is None else rows
         self._parts = []
         for k, name in enumerate(pictures.classes):
@@ -141,6 +142,7 @@ class Pairs(Batches):
                 "the same name."
             )
         super().__init__(pictures, batch_size, seed, flip, rows=np.array(list(self._partner)))
+        self.together = 2
 
     def __len__(self) -> int:
         """Examples in one epoch."""

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from mezzotint.core import rng
 from mezzotint.core.errors import CheckpointError, ConfigError, MezzotintError, NotFinite
-from mezzotint.data.batches import Batches
-from mezzotint.data.domains import ByClass, Pairs
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.compiling import uncompiled
@@ -71,9 +69,8 @@ class Trainer:
         if self.channels_last:
             to_channels_last(model)
         self.pictures = pictures
-        order = Pairs if model.paired else ByClass if model.by_class else Batches
-        self.batches = order(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
-        self._check_parts(len(pictures.classes) if model.by_class else 1)
+        self.batches = model.order(pictures, config.batch_size, config.seed, flip, rows=pictures.splits["train"])
+        self._check_parts(self.batches.together)
         with torch.no_grad():
             model.begin(self.training)  # where a checkpoint follows, `restore` has the last word
         self.players = [Player(phase, model) for phase in model.phases()]
@@ -89,13 +86,13 @@ class Trainer:
         self._serial = 0
         self._kept: tuple[Callable[[Turn], Any], Any] | None = None
 
-    def _check_parts(self, kinds: int) -> None:
-        """Each part of a batch that is looked at by itself holds as many pictures of each kind."""
+    def _check_parts(self, together: int) -> None:
+        """No part of a batch that is looked at by itself divides pictures that belong together."""
         parts = self.parallel.world * self.config.accumulate
-        if self.config.batch_size // parts % kinds:
+        if self.config.batch_size // parts % together:
             raise ConfigError(
                 f"A batch of {self.config.batch_size} in {parts} parts leaves a part without as many pictures of each "
-                f"of the {kinds} domains; use --batch-size {kinds * parts}, or a multiple of it."
+                f"of the {together} domains; use --batch-size {together * parts}, or a multiple of it."
             )
 
     # The loop ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mezzotint.core.config import Config
 from mezzotint.core.errors import ConfigError
 from mezzotint.core.registry import Registry
+from mezzotint.data.batches import Batches
 from mezzotint.data.points import points_from_json
 from mezzotint.data.types import Columns, PictureSet, Points, Sound
 from mezzotint.engine.fitting import Pass
@@ -117,11 +118,8 @@ class Model(nn.Module):
     """Of a model that is fitted: the buffers that hold what is estimated; further ones hold sums on the way to it."""
     doubles: ClassVar[bool] = False
     """Whether it computes in double precision, which not every device has."""
-    by_class: ClassVar[bool] = False
-    """Whether classes take turns within a batch: as many pictures of each, one of the first before one of the second
-    and so on (see `data.domains.ByClass`)."""
-    paired: ClassVar[bool] = False
-    """Of a model by class: whether the two pictures of a pair come together (see `data.domains.Pairs`)."""
+    order: ClassVar[type[Batches]] = Batches
+    """In which order it is shown pictures: `ByClass` and `Pairs` of `data.domains` are for two domains at once."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
 

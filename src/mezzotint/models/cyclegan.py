@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.domains import ByClass
 from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
@@ -104,7 +105,7 @@ class CycleGAN(Translating):
         {"crop": 8, "identity": 0.0},
     )
     averaged = ("to_b", "to_a")
-    by_class = True
+    order = ByClass
     config: CycleGANConfig
 
     def __init__(self, config: CycleGANConfig, spec: PictureSpec) -> None:

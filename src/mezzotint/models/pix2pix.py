@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.domains import Pairs
 from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
@@ -73,8 +74,7 @@ class Pix2Pix(Translating):
         {"generator": "resnet", "blocks": 1, "loss": "least_squares", "to": "first", "crop": 8},
     )
     averaged = ("translator",)
-    by_class = True
-    paired = True
+    order = Pairs
     config: Pix2PixConfig
 
     def __init__(self, config: Pix2PixConfig, spec: PictureSpec) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from mezzotint.core.config import Config, merge
 from mezzotint.core.errors import ConfigError, suggest
+from mezzotint.data.domains import Pairs
 from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.advice import choices
 from mezzotint.engine.balancing import wanted
@@ -81,7 +82,9 @@ def prepare(
     for name in sections:
         if name not in (*SECTIONS, "model"):
             raise ConfigError(f'There is no section "{name}" of settings; {suggest(name, (*SECTIONS, "model"))}')
-    data = DataConfig.build({**({"pairs": True} if cls.paired else {}), **sections.get("data", {})}, "data")
+    data = DataConfig.build(
+        {**({"pairs": True} if issubclass(cls.order, Pairs) else {}), **sections.get("data", {})}, "data"
+    )
     train, model_config = _resolve(cls, sections)
     device = choose_device(train.device, cls.doubles)
     check_processes(train.processes, device)

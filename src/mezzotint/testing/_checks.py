@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mezzotint.core.config import describe
 from mezzotint.core.errors import ConfigError, TrainingError
+from mezzotint.data.batches import Batches
 from mezzotint.data.types import DataConfig
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.checkpoint import CheckpointStore
@@ -80,7 +81,7 @@ def check_shapes(cls: type[Model]) -> None:
 def check_batch_of_one(cls: type[Model]) -> None:
     """It trains on a batch of one picture; of one of each class, where classes take turns."""
     pictures = make_pictures()
-    trainer = make_trainer(cls, pictures, batch_size=len(pictures.classes) if cls.by_class else 1)
+    trainer = make_trainer(cls, pictures, batch_size=1 if cls.order is Batches else len(pictures.classes))
     trainer.round()
     assert all(bool(torch.isfinite(value)) for value in trainer.losses.values())
 

@@ -195,7 +195,8 @@ def _translations(run: Any, pictures: PictureSet) -> dict[str, Any]:
     held = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
     domains = run.model.domains()
     across = max(1, 9 // (1 + len(domains)))
-    given = to_tensor(fit_channels(pictures.pictures[held[: 6 * across]], run.model.spec), run.model.device)
+    some = held[np.unique(np.linspace(0, len(held) - 1, 6 * across).astype(int))]  # of all domains, in their order
+    given = to_tensor(fit_channels(pictures.pictures[some], run.model.spec), run.model.device)
     shown = [given]
     with torch.no_grad():
         for k in range(len(domains)):
