@@ -64,9 +64,8 @@ def train(options: argparse.Namespace, pictures: NDArray[np.uint8], seed: int) -
     epoch = round(len(pictures) * (1 - held)) // options.batch
     bound: dict[str, Any] = {"bound": "importance", "draws": options.draws} if options.draws > 1 else {}
     kind = f"-{options.draws}-draws" if bound else ""
-    kind += "".join(
-        f"-{name}-{value}" for name, value in (("backward", options.backward), ("path", options.path)) if value
-    )
+    marks = {"backward": options.backward, "path": options.path, "muon": options.optimizer == "muon"}
+    kind += "".join(f"-{name}-{int(value)}" for name, value in marks.items() if value)
     bound |= {
         "backward": options.backward,
         "gradient": "path" if options.path else "total",
