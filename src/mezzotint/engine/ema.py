@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -25,10 +25,20 @@ class EMA:
         names: which submodules.
         decay: share of the old average that one round keeps.
         every: rounds between two updates.
+        settle: called with the averaged weights in place, after they have moved and before they are used or saved, to
+            renew what follows from them, such as statistics of batch normalisations; it may go by nothing else.
     """
 
-    def __init__(self, model: nn.Module, names: tuple[str, ...], decay: float, every: int = 1) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        names: tuple[str, ...],
+        decay: float,
+        every: int = 1,
+        settle: Callable[[], None] | None = None,
+    ) -> None:
         self.decay, self.every = decay, every
+        self._settle, self._moved = settle, settle is not None
         prefixes = tuple(f"{name}." for name in names)
         self.live = {key: value for key, value in model.state_dict(keep_vars=True).items() if key.startswith(prefixes)}
         # Weights that go by several names are averaged and swapped once, under the first of them.
@@ -53,12 +63,16 @@ class EMA:
         torch._foreach_lerp_(self._average_floats, [value.detach() for value in self._live_floats], 1 - decay)
         for key in self._others:
             self.average[key].copy_(self.live[key])
+        self._moved = self._settle is not None
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the model has the averaged weights. Nothing is copied: the storages trade places."""
         self._swap()
         try:
+            if self._moved and self._settle is not None:
+                self._settle()
+                self._moved = False
             yield
         finally:
             self._swap()
@@ -70,6 +84,8 @@ class EMA:
 
     def tensors(self) -> dict[str, Tensor]:
         """The averages by the names that the weights have in the model."""
+        with self.applied():  # settled
+            pass
         return dict(self.average)
 
     @torch.no_grad()
@@ -92,3 +108,4 @@ class EMA:
                     f"{list(average.shape)} in the model; it was made with other settings."
                 )
             average.copy_(tensors[key])
+        self._moved = False  # what was saved was settled

@@ -31,6 +31,7 @@ from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.engine.player import Player
 from mezzotint.engine.weights import below, load_model_tensors, to_channels_last
 from mezzotint.nn.fastconv import quicken
+from mezzotint.nn.norm import estimated, has_statistics
 
 
 class Trainer:
@@ -75,7 +76,10 @@ class Trainer:
             model.begin(self.training)  # where a checkpoint follows, `restore` has the last word
         self.players = [Player(phase, model) for phase in model.phases()]
         self.fitting = Fitting(model.passes(), len(self.batches), config.batch_size)
-        self.ema = EMA(model, model.averaged, config.ema, config.ema_every) if config.ema and model.averaged else None
+        self.ema: EMA | None = None
+        if config.ema and model.averaged:
+            rehearses = type(model).rehearse is not Model.rehearse and has_statistics(self._averaged())
+            self.ema = EMA(model, model.averaged, config.ema, config.ema_every, self._rehearse if rehearses else None)
         self.step = 0
         self.examples = 0
         self.seconds = 0.0
@@ -276,6 +280,17 @@ class Trainer:
             f"in step {self.step}; nothing was updated. A lower learning rate, --set train.clip_norm=1 or "
             "--precision fp32 usually helps."
         )
+
+    def _rehearse(self) -> None:
+        """Statistics of batch normalisations for the averaged weights, which are in place."""
+        training = self.model.training
+        self.model.eval()
+        with torch.no_grad(), uncompiled(self.model), estimated(self._averaged()):
+            self.model.rehearse(self.training)
+        self.model.train(training)
+
+    def _averaged(self) -> nn.ModuleList:
+        return nn.ModuleList(self.model.get_submodule(name) for name in self.model.averaged)
 
     # Looking at it ----------------------------------------------------------------------------------------------
 

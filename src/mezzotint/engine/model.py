@@ -156,6 +156,17 @@ class Model(nn.Module):
             training: `training(n)` gives up to n pictures (and labels) to train on, the same ones each time.
         """
 
+    def rehearse(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Passes, in evaluation, of the averaged networks that have batch normalisation.
+
+        Called with their averaged weights in place, which have no statistics of their own: those of these passes become
+        theirs. A model without it has the moving average of the weights' statistics. It is to go by the weights and
+        `training` alone, so that it says the same whenever it is called.
+
+        Args:
+            training: as of `begin`.
+        """
+
     def start(self) -> None:
         """Called when training begins or goes on: forget what `finish` has fitted to a model that no longer is."""
 

@@ -29,6 +29,9 @@ from mezzotint.nn.norm import BatchNorm2d, grouped
 from mezzotint.nn.penalties import gradient_penalty, squared_lengths
 
 _CHUNK = 64
+_REHEARSALS, _REHEARSED = 16, 3 * 64 * 64
+"""Batches from which the averaged generator's statistics are taken, and values of a picture up to which there are so
+many; fewer of larger pictures, of which each has more places."""
 _MOST_TURNS = 5
 _WINS, _LOSES = 0.9, 0.7
 """The accuracy above which the discriminator is too far ahead, and below which it teaches too little."""
@@ -197,6 +200,14 @@ class Adversarial(GaussianLatent):
             fakes,
             mix,
         )
+
+    def rehearse(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Draws batches of pictures of fixed latents, and of classes as training has them."""
+        batches = max(_REHEARSALS // 4, min(_REHEARSALS, _REHEARSALS * _REHEARSED // self.spec.values))
+        labels = self.known(training(batches * _CHUNK)[1]) if self.conditional else None
+        for k in range(batches):
+            these = None if labels is None else labels[torch.arange(k * _CHUNK, (k + 1) * _CHUNK) % len(labels)]
+            self.generate(self.latent(_CHUNK, seed=k), these)
 
     # What it can do -------------------------------------------------------------------------------------------------
 

@@ -147,6 +147,11 @@ class Autoencoder(Coded):
         """How far reconstructions of clean pictures are off."""
         return self.difference(self.decoder(self._normed(*self.encoder(turn.pictures))), turn.pictures)
 
+    def rehearse(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Codes of training pictures."""
+        for part in training(_FITTED // 4)[0].split(_CHUNK):
+            self._normed(*self.encoder(part))
+
     def start(self) -> None:
         """The density is that of codes which are about to move."""
         plain = torch.ones_like(self.mean)

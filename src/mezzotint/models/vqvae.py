@@ -167,6 +167,11 @@ class VQVAE(Coded):
         """How far reconstructions are off."""
         return self.difference(self.decoder(self.quantiser(self.encoder(turn.pictures))[1]), turn.pictures)
 
+    def rehearse(self, training: Callable[[int], tuple[Tensor, Tensor | None]]) -> None:
+        """Codes of training pictures."""
+        for part in training(1024)[0].split(64):
+            self.encoder(part)
+
     # What it can do -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()

@@ -22,12 +22,14 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     Inside `grouped` the batch consists of equal parts that are normalised apart, each as in a pass of its own.
 
-    Where a channel has but one value, in training too, the running statistics stand in for its own.
+    Where a channel has but one value, in training too, the running statistics stand in for its own. Inside `estimated`
+    each process is `alone`.
 
     x: [groups * B, C, H, W].
     """
 
     groups: int = 1
+    alone: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
         if self.groups == 1 or not self.training:
@@ -40,7 +42,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def _whole(self, x: Tensor) -> Tensor:
-        if not (self.training and several()):
+        if self.alone or not (self.training and several()):
             if self.training and x.numel() == self.num_features:  # one value a channel has no variance
                 return self._by_memory(x)
             return super().forward(x)
@@ -85,3 +87,36 @@ def grouped(module: nn.Module, groups: int) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.groups = 1
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Whether a batch normalisation is in it."""
+    return any(isinstance(each, BatchNorm2d) for each in module.modules())
+
+
+@contextmanager
+def estimated(module: nn.Module) -> Iterator[None]:
+    """Inside, running statistics begin anew, and become the plain mean of those of all passes.
+
+    So weights that no training pass has seen, as a moving average of weights, get statistics of their own: standing
+    statistics (Brock et al. 2019, arXiv:1809.11096, section 4.1). Each process computes them by itself.
+
+    Example:
+        >>> norm, x = BatchNorm2d(1).eval(), torch.rand(8, 1, 4, 4) + 5
+        >>> with estimated(norm):
+        ...     y = norm(x)
+        >>> bool(torch.allclose(norm.running_mean, x.mean())), norm.training
+        (True, False)
+    """
+    norms = [m for m in module.modules() if isinstance(m, BatchNorm2d)]
+    before = [(norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum, norm.alone = None, True
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, (momentum, training) in zip(norms, before, strict=True):
+            norm.momentum, norm.alone = momentum, False
+            norm.train(training)
