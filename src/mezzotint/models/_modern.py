@@ -41,6 +41,10 @@ class ModernConfig(GameConfig):
     norm: Literal["none", "batch"] = option(
         "none", "Batch normalisation before each block of the generator: a short run learns faster. The paper has none."
     )
+    first: Literal["maps", "dense"] = option(
+        "maps",
+        "The generator's first layer: learned maps, each weighted by the latent, as in the paper; or any linear one.",
+    )
     patch: Literal[1, 2] = option(
         2, "What the first and last layers halve and double the picture by; 1, the paper's, has a stage of full size."
     )
@@ -106,8 +110,9 @@ def step(a: int, b: int) -> nn.Module:
 class ModernGenerator(nn.Module):
     """z [N, latent] (and labels [N]) -> pictures [N, C, H, W], around [-1, 1].
 
-    Learned maps of the smallest size, each weighted by a linear function of z; then stages of residual blocks with
-    bilinear doubling between them. Where doubling gives a row or column too many, it is cut.
+    Learned maps of the smallest size, each weighted by a linear function of z, or `dense` any linear function of z; then
+    stages of residual blocks with bilinear doubling between them. Where doubling gives a row or column too many, it is
+    cut.
     """
 
     def __init__(self, config: ModernConfig, spec: PictureSpec) -> None:
@@ -118,8 +123,12 @@ class ModernGenerator(nn.Module):
         widths = [config.width * min(2 ** (depth - 1 - k), config.most) for k in range(depth)]
         classes = len(spec.classes) if config.conditional else 0
         self.embed = nn.Embedding(classes, config.latent) if classes else None
-        self.first = nn.Linear(config.latent * (2 if classes else 1), widths[0], bias=False)
-        self.maps = nn.Parameter(torch.randn(widths[0], *self.sizes[0]))
+        self.first = nn.Linear(
+            config.latent * (2 if classes else 1),
+            widths[0] * (math.prod(self.sizes[0]) if config.first == "dense" else 1),
+            bias=False,
+        )
+        self.maps = nn.Parameter(torch.randn(widths[0], *self.sizes[0])) if config.first == "maps" else None
         normalised = config.norm == "batch"
         self.stages = nn.ModuleList(stage(width, config, depth * config.blocks, normalised) for width in widths)
         self.steps = nn.ModuleList(step(a, b) for a, b in pairwise(widths))
@@ -131,7 +140,9 @@ class ModernGenerator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
             z = torch.cat((z, self.embed(labels)), 1)
-        x = self.stages[0](self.first(z)[:, :, None, None] * self.maps)
+        x = self.first(z)
+        x = x.unflatten(1, (-1, *self.sizes[0])) if self.maps is None else x[:, :, None, None] * self.maps
+        x = self.stages[0](x)
         for blocks, narrow, size in zip(list(self.stages)[1:], self.steps, self.sizes[1:], strict=True):
             x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
             x = blocks(cut(x, size))
