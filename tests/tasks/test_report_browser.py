@@ -53,7 +53,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _strange(lines: list[str]) -> list[str]:
-    """Requests that Chromium does not make by itself; a connection that was opened ahead and asked for nothing is none."""
+    """Requests that Chromium does not make by itself; a connection opened ahead, which asks for nothing, is none."""
     asked = [line.split()[1] for line in lines if line.strip()]
     hosts = [address.removeprefix("http://").partition("/")[0].partition(":")[0] for address in asked]
     return [host for host in hosts if not host.endswith(_ITS_OWN)]

@@ -110,9 +110,8 @@ def step(a: int, b: int) -> nn.Module:
 class ModernGenerator(nn.Module):
     """z [N, latent] (and labels [N]) -> pictures [N, C, H, W], around [-1, 1].
 
-    Learned maps of the smallest size, each weighted by a linear function of z, or `dense` any linear function of z; then
-    stages of residual blocks with bilinear doubling between them. Where doubling gives a row or column too many, it is
-    cut.
+    Learned maps of the smallest size, each weighted by a linear function of z, or any linear function of z; then stages
+    of residual blocks with bilinear doubling between them. Where doubling gives a row or column too many, it is cut.
     """
 
     def __init__(self, config: ModernConfig, spec: PictureSpec) -> None:

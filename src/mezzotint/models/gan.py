@@ -85,8 +85,9 @@ class GAN(Adversarial):
 
     The penalties take about 40 % of a step, though their second derivatives are our own (`nn.twice`). On a CPU, which
     has time for hundreds of rounds where the paper has hundreds of thousands, `advise` takes them in every fourth turn
-    only, five times the paper's learning rate, batch normalisation in the generator and a dense first layer. After a minute or two these
-    were better on digits and photographs (docs/results.md). Momentum is worse, as the paper has it.
+    only, five times the paper's learning rate, batch normalisation in the generator, and a dense first layer there.
+    After a minute or two these were better on digits and photographs (docs/results.md). Momentum is worse, as the paper
+    has it.
 
     Any size from 8 to 256, square or not, with 1 to 4 channels. `mezzotint train gan` chooses the strength of the
     penalties, the batch and the widths by itself (`advise`).
