@@ -23,7 +23,7 @@ from mezzotint.data._headers import open_picture, orientation, turned
 
 _OTHER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_PIECE = 2**14  # of packed bytes, which unpack to 17 million at most
+_PIECE = 2**12  # of packed bytes, which unpack to 4 million at most
 _LUMA = np.array([[0.299], [0.587], [0.114]], np.float32)
 
 
