@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mezzotint.core.errors import ConfigError, DataError, MissingExtra, TrainingError
 from mezzotint.data.output import grid, save_film, save_picture, to_pil, to_uint8
+from mezzotint.data.singles import Single, data_to_single
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -129,8 +131,62 @@ def test_sixteen_bit_grey_png(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(image), picture)
     with pytest.raises(DataError, match="16 bits"):
         save_picture(tmp_path / "a.webp", picture)
-    with pytest.raises(DataError, match="Only grey"):
-        save_picture(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint16))
+    with pytest.raises(DataError, match="16 bits of grey only"):
+        to_pil(np.zeros((2, 2, 3), np.uint16))
+    with pytest.raises(DataError, match="1 to 4 channels"):
+        save_picture(tmp_path / "b.png", np.zeros((2, 2, 5), np.uint16))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_golden_bytes_of_a_sixteen_bit_png(tmp_path: Path) -> None:
+    """Two pixels below each other and two beside, worked out on paper; each line begins with its filter, 1."""
+    picture = np.array([[[0x0102, 0xFFFF], [0x0301, 0x0000]], [[0, 0], [1, 0x8000]]], np.uint16)
+    save_picture(tmp_path / "a.png", picture)
+    data = (tmp_path / "a.png").read_bytes()
+    assert data[:33].hex() == "89504e470d0a1a0a0000000d4948445200000002000000021004000000882f19ec"
+    assert data[-12:].hex() == "0000000049454e44ae426082"
+    lines = zlib.decompress(parts(data)["IDAT"])
+    assert lines.hex() == "010102ffff02ff0101010000000000018000"
+
+
+def parts(data: bytes) -> dict[str, bytes]:
+    """The chunks of a PNG, those of one kind joined."""
+    found: dict[str, bytes] = {}
+    at = 8
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8].decode()
+        body = data[at + 8 : at + 8 + length]
+        assert zlib.crc32(data[at + 4 : at + 8 + length]) == int.from_bytes(data[at + 8 + length : at + 12 + length])
+        found[kind] = found.get(kind, b"") + body
+        at += 12 + length
+    return found
+
+
+@pytest.mark.parametrize(("channels", "format"), [(1, "gray16be"), (2, "ya16be"), (3, "rgb48be"), (4, "rgba64be")])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (17, 5), (700, 1300)])
+def test_ffmpeg_reads_sixteen_bits_as_they_were(
+    tmp_path: Path, channels: int, format: str, shape: tuple[int, int]
+) -> None:
+    av = pytest.importorskip("av")
+    picture = np.random.default_rng(0).integers(0, 65536, (*shape, channels), dtype=np.uint16)
+    save_picture(tmp_path / "a.png", picture)
+    data = (tmp_path / "a.png").read_bytes()
+    assert set(parts(data)) == {"IHDR", "IDAT", "IEND"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    reader = av.CodecContext.create("png", "r")
+    frame = (*reader.decode(av.Packet(data)), *reader.decode(None))[0]
+    assert frame.format.name == format
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: shape[0], : shape[1] * 2 * channels]
+    np.testing.assert_array_equal(np.ascontiguousarray(rows).view(">u2").reshape(picture.shape), picture)
+
+
+def test_sixteen_bits_of_any_memory_layout(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).integers(0, 65536, (3, 20, 30), dtype=np.uint16)
+    save_picture(tmp_path / "a.png", whole.transpose(1, 2, 0)[::-2])
+    found = data_to_single("a.png", (tmp_path / "a.png").read_bytes())
+    assert isinstance(found, Single)
+    np.testing.assert_array_equal(found.pixels, whole.transpose(1, 2, 0)[::-2])
 
 
 def test_picture_mistakes(tmp_path: Path) -> None:

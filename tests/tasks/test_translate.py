@@ -60,7 +60,8 @@ def test_pictures_keep_size_depth_and_transparency(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out" / "grey.png") as picture:
         assert picture.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(picture)[..., 1], 255 - given["grey.png"])
-    assert any("8 bits" in note for note in found.notes)
+    assert (tmp_path / "out" / "deep.png").read_bytes()[24:26] == b"\x10\2", "16 bits a channel, RGB"
+    assert not found.notes
 
 
 def test_metadata_is_left_out_and_exif_turns_are_made(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 OWN_RANGE = "held values beyond 16 bits, and each was scaled by its own range"
 TOP16 = 65535.0
+_PNG_COLOUR = {2: "RGB", 4: "LA", 6: "RGBA"}
+_BITS, _PLANES = 258, 284  # tags of TIFF
 
 
 class Unreadable(Exception):
@@ -26,6 +28,44 @@ class Unreadable(Exception):
 def is_deep(mode: str) -> bool:
     """Whether a Pillow mode holds more than 8 bits a channel."""
     return mode == "F" or mode.startswith("I")
+
+
+def mode16(image: ImageFile.ImageFile, data: bytes) -> str:
+    """Which of LA, RGB and RGBA a picture is that `_sixteen.load16` reads, 16 bits a channel; "" for any other.
+
+    Args:
+        image: `data` opened; a TIFF, not yet loaded.
+    """
+    if image.format == "PNG":
+        still = data[12:16] == b"IHDR" and data[24:25] == b"\x10" and not getattr(image, "is_animated", False)
+        return _PNG_COLOUR.get(data[25], "") if still else ""
+    if image.format == "TIFF" and image.mode in ("RGB", "RGBA") and _holds16(image):
+        # Compressed planes are read by libtiff, of which Pillow takes the upper bytes and nothing else.
+        return "" if is_planar(image) and image.tile[0].codec_name == "libtiff" else image.mode
+    return ""
+
+
+def is_narrowed(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether a picture, opened as for `mode16`, holds 16 bits a channel of which 8 are read."""
+    if is_deep(image.mode) or mode16(image, data):
+        return False
+    if image.format == "PPM":
+        levels = image.tile[0].args if image.tile else None
+        return isinstance(levels, tuple) and int(levels[-1]) > 255
+    return data[24:25] == b"\x10" if image.format == "PNG" else image.format == "TIFF" and _holds16(image)
+
+
+def is_planar(image: Image.Image) -> bool:
+    """Whether a TIFF keeps each channel by itself."""
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags.get(_PLANES, 1) == 2)
+
+
+def _holds16(image: ImageFile.ImageFile) -> bool:
+    tiles = image.tile
+    if is_planar(image) and tiles and tiles[0].codec_name != "libtiff":  # of planes the tiles do not say it
+        return bool(getattr(image, "tag_v2", {}).get(_BITS, ())[:3] == (16, 16, 16))
+    return bool(tiles) and ";16" in str(tiles[0].args)
 
 
 def is_colour(image: Image.Image) -> bool:

@@ -8,19 +8,31 @@ import struct
 from dataclasses import dataclass
 from typing import IO
 
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from mezzotint.data._convert import Unreadable, has_alpha, is_colour, is_deep
+from mezzotint.data._convert import Unreadable, has_alpha, is_colour, is_deep, is_narrowed, mode16
 
 MAX_PIXELS = 100_000_000
 MAX_FRAMES = 10_000
 KINDS = "JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF"
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the head of a file says, after EXIF orientation: size in pixels and what its mode can hold."""
+    """What the head of a file says, after EXIF orientation: size in pixels and what its mode can hold.
+
+    `deep` is for more than 8 bits a channel that are read, `narrowed` for 16 of which only 8 are.
+    """
 
     width: int
     height: int
@@ -29,7 +41,7 @@ class Header:
     alpha: bool
     deep: bool
     frames: int = 1
-    deep_colour: bool = False
+    narrowed: bool = False
 
 
 def pixel_limit() -> int:
@@ -55,7 +67,7 @@ def looks_like_picture(head: bytes) -> bool:
     )
 
 
-def open_picture(handle: IO[bytes]) -> Image.Image:
+def open_picture(handle: IO[bytes]) -> ImageFile.ImageFile:
     """Open a picture lazily by content, and refuse it when it would be too large.
 
     Raises:
@@ -64,6 +76,9 @@ def open_picture(handle: IO[bytes]) -> Image.Image:
     try:
         image = Image.open(handle, formats=formats())
     except UnidentifiedImageError:
+        handle.seek(0)
+        if looks_like_picture(handle.read(16)):
+            raise Unreadable("begins like a picture, but its head is damaged or of a kind that is not read") from None
         raise Unreadable(f"is not a picture of a kind that is read ({KINDS})") from None
     except Image.DecompressionBombError:
         raise Unreadable(f"claims more than {pixel_limit() // 10**6} million pixels, which is refused") from None
@@ -124,20 +139,25 @@ def orientation(image: Image.Image) -> int:
     return turn if turn in range(1, 9) else 1
 
 
-def header_of(image: Image.Image, data: bytes, frames: int) -> Header:
+def turned(image: Image.Image, turn: int) -> Image.Image:
+    """`image` upright, where EXIF orientation is `turn`."""
+    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
+
+
+def header_of(image: ImageFile.ImageFile, data: bytes, frames: int) -> Header:
     width, height = image.size
     if image.format != "TIFF" and orientation(image) >= 5:  # Pillow itself turns a TIFF
         width, height = height, width
-    deep_png = image.format == "PNG" and data[24:25] == b"\x10" and data[25:26] in b"\2\4\6"
+    deep = mode16(image, data)
     return Header(
         width=width,
         height=height,
-        mode=image.mode,
-        colour=is_colour(image) or (frames > 1 and image.format == "GIF"),
+        mode=deep or image.mode,
+        colour=deep != "LA" and (is_colour(image) or (frames > 1 and image.format == "GIF")),
         alpha=has_alpha(image),
-        deep=is_deep(image.mode),
+        deep=bool(deep) or is_deep(image.mode),
         frames=frames,
-        deep_colour=deep_png,
+        narrowed=is_narrowed(image, data),
     )
 
 
@@ -150,7 +170,7 @@ def _widest(one: Header, other: Header) -> Header:
         one.alpha or other.alpha,
         one.deep or other.deep,
         one.frames,
-        one.deep_colour or other.deep_colour,
+        one.narrowed or other.narrowed,
     )
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from mezzotint.core.errors import DataError
 from mezzotint.data._headers import Header
 from mezzotint.data.decode import Plan
-from mezzotint.data.types import DataConfig
+from mezzotint.data.types import NARROWED, DataConfig
 
 
 def needs_headers(config: DataConfig) -> bool:
@@ -52,8 +52,8 @@ def make_plan(headers: Sequence[Header] | None, config: DataConfig, where: str, 
     deep = config.depth == "16" or (config.depth == "auto" and any(h.deep for h in known))
     if not deep and (count := sum(h.deep for h in known)):
         notes.append(f"Pictures of 16 bits or more were scaled to 8 ({count:,}); --set data.depth=auto keeps 16.")
-    if config.depth != "8" and (count := sum(h.deep_colour for h in known)):
-        notes.append(f"Colour pictures of 16 bits a channel were read at 8 ({count:,}), as Pillow reads no more.")
+    if config.depth != "8" and (count := sum(h.narrowed for h in known)):
+        notes.append(f"Of 16 bits a channel 8 were read where pictures are {NARROWED} ({count:,}).")
     return Plan(height, width, channels, deep, config.fit, config.alpha, config.pad_value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data._rows import RowFile
+from mezzotint.data._sixteen import fit16
 from mezzotint.data.cache import PICTURES, Meta
 from mezzotint.data.decode import Plan, render
 
@@ -43,14 +43,7 @@ def _render_one(picture: NDArray[Any], plan: Plan) -> NDArray[Any]:
         return render(Image.fromarray(np.ascontiguousarray(picture[..., 0])), plan, set())
     if not plan.deep:
         return render(_as_image(np.rint(picture / 257.0).astype(np.uint8)), plan, set())
-    # Pillow has no 16-bit colour; each channel is fitted as a grey picture of its own.
-    one = replace(plan, channels=1, alpha="drop")
-    bands = [render(Image.fromarray(np.ascontiguousarray(band)), one, set()) for band in np.moveaxis(picture, -1, 0)]
-    whole = np.concatenate(bands, axis=-1)
-    if whole.shape == plan.shape:
-        return whole
-    eight = _as_image(np.rint(whole / 257.0).astype(np.uint8))
-    return render(eight, replace(plan, height=eight.height, width=eight.width), set())
+    return fit16(picture, plan)
 
 
 def _as_image(picture: NDArray[Any]) -> Image.Image:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
 
-VERSION = 2
+VERSION = 3
 VARIABLE = "MEZZOTINT_CACHE"
 PICTURES, META = "pictures.npy", "meta.json"
 _PARTIAL = ".partial-"

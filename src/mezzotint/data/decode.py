@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
-from mezzotint.data._convert import TOP16, Unreadable, deep_values, is_colour, is_deep, key_alpha, to_bands
+from mezzotint.data._convert import TOP16, Unreadable, deep_values, is_colour, is_deep, key_alpha, mode16, to_bands
 from mezzotint.data._fit import Plan, fit, shrink_stacked, stack_box
 from mezzotint.data._headers import (
     Header,
@@ -25,21 +25,14 @@ from mezzotint.data._headers import (
     plain_reasons,
     probe,
     quick_header,
+    turned,
 )
 from mezzotint.data._jpeg import quick_jpeg, shrink_of
+from mezzotint.data._sixteen import fit16, load16
 
 __all__ = ["Header", "Plan", "Unreadable", "decode", "decode_cut", "probe", "quick_header", "render", "shrink_stacked"]
 
 MAX_SCANS = 500
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -70,19 +63,19 @@ def decode_cut(data: bytes, plan: Plan, frames: int = 1) -> tuple[list[NDArray[A
             box = stack_box(width, height, plan) if plan.channels in (0, channels) else None
             if box is not None:
                 return [pixels[box]], header, remarks
-            image = Image.frombuffer(header.mode, (width, height), pixels, "raw", header.mode, 0, 1)
-            return [_cut(image, plan, remarks)], header, remarks
+            whole = Image.frombuffer(header.mode, (width, height), pixels, "raw", header.mode, 0, 1)
+            return [_cut(whole, plan, remarks)], header, remarks
         image = open_picture(io.BytesIO(data))
         if "progressive" in image.info and data.count(b"\xff\xda") > MAX_SCANS:
             raise Unreadable("is a JPEG of so many scans that it can only be meant to waste time")
         header = header_of(image, data, frames)
-        rows.append(_row(image, plan, remarks))
+        rows.append(_row(image, data, plan, remarks))
     for number in range(1, frames):
         try:
             with plain_reasons():
                 image.seek(number)
                 check_size(image)
-                rows.append(_row(image, plan, remarks))
+                rows.append(_row(image, data, plan, remarks))
         except Unreadable as error:
             rows.append(str(error))
     return rows, header, remarks
@@ -95,12 +88,14 @@ def render(image: Image.Image, plan: Plan, remarks: set[str], turn: int = 1) -> 
         return _deep_row(image, plan, size, turn, remarks)
     channels = plan.channels or (3 if is_colour(image) else 1)
     bands = to_bands(image, _BANDS[channels], plan.alpha)
-    fitted = _turn(fit(bands, size, plan), turn)
+    fitted = turned(fit(bands, size, plan), turn)
     row = np.asarray(fitted).reshape(plan.height, plan.width, channels)
     return row.astype(np.uint16) * np.uint16(257) if plan.deep else row
 
 
-def _row(image: Image.Image, plan: Plan, remarks: set[str]) -> NDArray[Any]:
+def _row(image: ImageFile.ImageFile, data: bytes, plan: Plan, remarks: set[str]) -> NDArray[Any]:
+    if mode16(image, data):
+        return fit16(load16(image, data), plan)
     turn = 1
     if image.format == "JPEG":
         turn = orientation(image)
@@ -130,17 +125,13 @@ def _deep_row(image: Image.Image, plan: Plan, size: tuple[int, int], turn: int, 
     clear = key_alpha(image)
     if clear is not None and plan.alpha != "drop" and plan.channels in (0, 1, 3):
         values[clear] = TOP16 if plan.alpha == "white" else 0.0
-    fitted = np.asarray(_turn(fit(Image.fromarray(values), size, plan), turn))
+    fitted = np.asarray(turned(fit(Image.fromarray(values), size, plan), turn))
     grey = np.rint(np.clip(fitted, 0, TOP16) / (1 if plan.deep else 257)).astype(plan.dtype)
     row = np.repeat(grey[:, :, None], plan.channels or 1, axis=2)
     if plan.channels in (2, 4):
         row[..., -1] = 65535 if plan.deep else 255
         if clear is not None:
             mask = Image.fromarray(np.where(clear, 0, 255).astype(np.uint8))
-            opaque = np.asarray(_turn(fit(mask, size, plan), turn)).astype(plan.dtype)
+            opaque = np.asarray(turned(fit(mask, size, plan), turn)).astype(plan.dtype)
             row[..., -1] = opaque * 257 if plan.deep else opaque
     return row
-
-
-def _turn(image: Image.Image, turn: int) -> Image.Image:
-    return image.transpose(_TURNS[turn]) if turn in _TURNS else image

@@ -19,6 +19,7 @@ from PIL import Image
 
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, MissingExtra
+from mezzotint.data._png16 import png16
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 FILM_SUFFIXES = (".gif", ".mp4", ".webm")
@@ -72,16 +73,14 @@ def to_pil(picture: NDArray[Any]) -> Image.Image:
         >>> to_pil(np.zeros((2, 3, 4), np.uint8)).mode
         'RGBA'
     """
-    array = picture[..., None] if picture.ndim == 2 else picture
-    if array.ndim != 3 or array.shape[2] not in _MODES or 0 in array.shape:
-        raise DataError(f"A picture is [H, W, C] with 1 to 4 channels; got {list(picture.shape)}.")
+    array = _with_channels(picture)
     channels = array.shape[2]
     if array.dtype == np.uint16:
         if channels != 1:
-            raise DataError(f"Only grey pictures can have 16 bits; this one has {channels} channels, use uint8.")
+            raise DataError(f"Pillow holds 16 bits of grey only; this picture has {channels} channels, use uint8.")
         return Image.fromarray(np.ascontiguousarray(array[..., 0]))
     if array.dtype != np.uint8:
-        raise DataError(f"A picture to save is uint8 or 16-bit grey, not {array.dtype}; see to_uint8.")
+        raise DataError(f"A picture is uint8 or uint16, not {array.dtype}; see to_uint8.")
     return Image.fromarray(np.ascontiguousarray(array[..., 0] if channels == 1 else array), _MODES[channels])
 
 
@@ -142,21 +141,32 @@ def grid(
 def save_picture(path: str | Path, picture: NDArray[Any]) -> None:
     """Write one picture as PNG, JPEG or WebP, by the suffix of `path`, atomically and without metadata.
 
-    PNG and WebP keep every value (WebP turns grey into RGB); JPEG is written at quality 95 with full colour.
+    PNG and WebP keep every value (WebP turns grey into RGB), PNG also of 16 bits a channel; JPEG is written at
+    quality 95 with full colour.
 
     Args:
         path: ends in .png, .jpg, .jpeg or .webp.
-        picture: as for `to_pil`; 16-bit grey only as PNG.
+        picture: [H, W] or [H, W, C], C = 1 grey, 2 grey and alpha, 3 RGB or 4 RGBA; uint8, or uint16 as PNG.
 
     Raises:
         DataError: the suffix is another one, or the format cannot hold this picture.
         TrainingError: the disk is full or may not be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.png"
+        >>> save_picture(path, np.full((2, 2, 4), 40000, np.uint16))
+        >>> path.read_bytes()[24]  # bits a channel
+        16
     """
     path = Path(path)
     suffix = _suffix(path, PICTURE_SUFFIXES, "Pictures")
+    if picture.dtype == np.uint16:
+        if suffix != ".png":
+            raise DataError(f"{path.name} cannot hold 16 bits a channel; save as .png, or convert to uint8.")
+        atomic.write_chunks(path, png16(_with_channels(picture)))
+        return
     image = to_pil(picture)
-    if suffix != ".png" and image.mode not in _MODES.values():
-        raise DataError(f"{path.name} cannot hold 16 bits a channel; save as .png, or convert to uint8.")
     options: dict[str, Any] = {"format": "PNG"}
     if suffix == ".webp":
         if max(image.size) > 16383:
@@ -202,6 +212,13 @@ def save_film(path: str | Path, frames: NDArray[np.uint8], fps: float = 24, back
         ".webm": lambda: _movie(opaque, fps, "webm", "libvpx-vp9", {"crf": "22", "b": "0", "cpu-used": "4"}),
     }
     atomic.write_bytes(path, writers[suffix]())
+
+
+def _with_channels(picture: NDArray[Any]) -> NDArray[Any]:
+    array = picture[..., None] if picture.ndim == 2 else picture
+    if array.ndim != 3 or array.shape[2] not in _MODES or 0 in array.shape:
+        raise DataError(f"A picture is [H, W, C] with 1 to 4 channels; got {list(picture.shape)}.")
+    return array
 
 
 def _suffix(path: Path, allowed: tuple[str, ...], what: str) -> str:

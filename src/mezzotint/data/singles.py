@@ -26,11 +26,13 @@ class Single:
         name: relative to where it comes from.
         pixels: [H, W, C] uint8 or uint16, C = 1 or 3.
         alpha: [H, W, 1] of the same type, or None.
+        narrowed: whether the file holds 16 bits a channel of which only 8 could be read.
     """
 
     name: str
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
+    narrowed: bool = False
 
     def to_values(self, channels: int) -> NDArray[np.float32]:
         """The pixels as [C, H, W] in [-1, 1]: grey is repeated, and colour becomes grey by ITU-R 601.
@@ -105,4 +107,4 @@ def data_to_single(name: str, data: bytes | Unreadable) -> Single | BadFile:
             raise Unreadable(row)
     except Unreadable as error:
         return BadFile(name, str(error))
-    return Single(name, row[..., : channels - head.alpha], row[..., -1:] if head.alpha else None)
+    return Single(name, row[..., : channels - head.alpha], row[..., -1:] if head.alpha else None, head.narrowed)

@@ -15,6 +15,8 @@ from mezzotint.core.config import Config, option
 Fit = Literal["crop", "pad", "stretch"]
 Mode = Literal["auto", "grey", "rgb", "rgba"]
 SPLITS = ("train", "validation", "test")
+NARROWED = "animated, CMYK, PPM or TIFF in compressed planes"
+"""Of which pictures of 16 bits a channel only 8 are read."""
 
 
 class DataConfig(Config):

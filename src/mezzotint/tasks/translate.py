@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, suggest
 from mezzotint.data.output import save_picture
 from mezzotint.data.singles import Single, Singles
-from mezzotint.data.types import BadFile
+from mezzotint.data.types import NARROWED, BadFile
 from mezzotint.engine.capabilities import require
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks._tiles import by_tiles
@@ -162,7 +161,7 @@ def change_each(
     if taken is not None:
         raise ConfigError(f"{folder / taken} is there already; choose another folder, or pass --overwrite.")
     written, bad = dict[str, str](), list(pictures.bad)
-    flattened = 0
+    narrowed = 0
     for done, picture in enumerate(pictures):  # in the order in which they are read, which may be any
         if isinstance(picture, BadFile):
             bad.append(picture)
@@ -170,7 +169,8 @@ def change_each(
             with atomic.explained(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             written[picture.name] = files[picture.name]
-            flattened += _write(folder / files[picture.name], picture, change, channels)
+            narrowed += picture.narrowed
+            _write(folder / files[picture.name], picture, change, channels)
         if progress is not None:
             progress(done + 1, len(pictures))
     if not written:
@@ -178,16 +178,12 @@ def change_each(
             f"None of the {len(pictures):,} pictures can be used; the first, {bad[0].path}, {bad[0].reason}."
         )
     notes: tuple[str, ...] = ()
-    if flattened:
-        notes = (f"Of pictures in colour only 8 bits can be written; {flattened:,} of 16 bits were brought to that.",)
+    if narrowed:
+        notes = (f"Of 16 bits a channel 8 were read where pictures are {NARROWED} ({narrowed:,}).",)
     names = tuple(name for name in pictures.names if name in written)
     return Changed(folder, names, tuple(written[name] for name in names), tuple(bad), notes)
 
 
-def _write(path: Path, picture: Single, change: Callable[[Tensor], Tensor], channels: int) -> bool:
-    """Write one; whether it had to be brought to 8 bits."""
+def _write(path: Path, picture: Single, change: Callable[[Tensor], Tensor], channels: int) -> None:
     x = torch.from_numpy(picture.to_values(channels))[None]
-    made = picture.with_values(change(x)[0].float().cpu().numpy())
-    deep = made.dtype == np.uint16 and made.shape[2] > 1
-    save_picture(path, ((made.astype(np.uint32) + 128) // 257).astype(np.uint8) if deep else made)
-    return deep
+    save_picture(path, picture.with_values(change(x)[0].float().cpu().numpy()))

@@ -39,7 +39,7 @@ def translate(
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Translate pictures, each at its own size; transparency and 16 bits of grey are kept, metadata is not."""
+    """Translate pictures, each at its own size; transparency and 16 bits a channel are kept, metadata is not."""
     from mezzotint.tasks.translate import translate as task
 
     voice = Voice(json, quiet)
