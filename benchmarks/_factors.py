@@ -76,7 +76,7 @@ class Judge:
         else:
             self._train(steps)
             out.mkdir(parents=True, exist_ok=True)
-            save_file(self.net.state_dict(), file)
+            save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, file)
         self.net.eval().requires_grad_(False)
 
     def _train(self, steps: int) -> None:

@@ -1,18 +1,22 @@
-"""Runs of CycleGAN for the benchmarks: ours by `mezzotint train`, and the reference, on the same pictures in order."""
+"""Runs of CycleGAN and StarGAN for the benchmarks: ours by `mezzotint train`, the reference on the same pictures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from _trained import trained
-from _translation import Pictures, Translator, is_kept, keep, kept, set_of, there_and_back
-from _translation_peers import PeerCycleGAN
+from _translation import Pictures, Translator, is_kept, keep, kept, set_of, there_and_back, translated
+from _translation_peers import PeerCycleGAN, PeerStarGAN
 from mezzotint.core.config import parse_assignments
+from mezzotint.data.open import open_pictures
+from mezzotint.data.types import DataConfig
 from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.folder import RunFolder
 from mezzotint.engine.model import PictureSpec, build
@@ -76,6 +80,58 @@ def train_cyclegan(
     told = {"steps": done, "batch_size": batch_size, "processor_seconds": time.process_time() - started}
     for name, translate in made.items():
         keep(place(folder, name), there_and_back(translate, *held), precision=precision, **told)
+    return (
+        f"{title}, {row}, seed {seed}: {done:,} steps of {batch_size}, {told['processor_seconds']:.0f} s, {precision}"
+    )
+
+
+def train_stargan(
+    row: str,
+    title: str,
+    train: tuple[Pictures, Mapping[str, NDArray[np.float32]]],
+    held: tuple[Pictures, NDArray[np.float32]],
+    asked: Mapping[str, NDArray[np.float32]],
+    folder: Path,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    settings: Sequence[str],
+    peer: Path | None,
+) -> str:
+    """Train one contender on attributes and keep what it makes of held-out pictures; returns a line that says it.
+
+    Args:
+        row: OURS or REFERENCE.
+        train: pictures, and of each attribute whether they have it, 1 or 0.
+        held: other pictures, and what they are [N, K].
+        asked: change -> what they shall be [N, K]; "<change>/back" is kept too, what is as it was again.
+    """
+    torch.set_num_threads(1)
+    pictures = set_of(title, {"all": train[0]}, train[1])
+    started = time.process_time()
+    wish = parse_assignments(settings)
+    wish.setdefault("data", {})["attributes"] = tuple(train[1])
+    if row == OURS:
+        run = trained(
+            "stargan", pictures, folder / "run", steps=steps, quiet=True, seed=seed, batch_size=batch_size,
+            device="cpu", settings=wish,
+        )  # fmt: skip
+        made: dict[str, Translator] = {OURS: run.model.translate, LAST: last_weights(run).translate}
+        precision, done = run.recipe.train.precision, run.step
+    else:
+        assert peer is not None
+        opened = open_pictures(pictures, DataConfig(attributes=tuple(train[1])))
+        model = build("stargan", wish.get("model", {}), PictureSpec.of(opened), seed)
+        reference = PeerStarGAN(peer, model, opened, TrainConfig(steps=steps, batch_size=batch_size, seed=seed))
+        reference.round(steps, falling=True)
+        made, precision, done = {REFERENCE: reference.translate}, "fp32", steps
+    told = {"steps": done, "batch_size": batch_size, "processor_seconds": time.process_time() - started}
+    for name, translate in made.items():
+        results: dict[str, Pictures] = {}
+        for change, wanted in asked.items():
+            results[change] = translated(translate, held[0], torch.from_numpy(wanted))
+            results[f"{change}/back"] = translated(translate, results[change], torch.from_numpy(held[1]))
+        keep(place(folder, name), results, precision=precision, **told)
     return (
         f"{title}, {row}, seed {seed}: {done:,} steps of {batch_size}, {told['processor_seconds']:.0f} s, {precision}"
     )
