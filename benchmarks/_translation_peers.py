@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ class PeerStarGAN:
         """So many rounds: the discriminator's turns, and one of the generator; `falling` is for a whole training."""
         self.solver.num_iters = rounds * self.turns
         self.solver.num_iters_decay = max(1, self.solver.num_iters // 2) if falling else 0
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="size_average")
             self.solver.train()
 
     @torch.no_grad()
