@@ -19,6 +19,7 @@ from mezzotint.core.rng import stream
 from mezzotint.data.shapes import FACTORS, SYMMETRY, render, sample_factors
 from mezzotint.engine.device import autocast, has_bf16
 from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.weights import to_channels_last
 
 NAMES = (*FACTORS, "domain")
 _COUNTS = [len(values) for values in FACTORS.values()]
@@ -82,7 +83,8 @@ class Judge:
     def _train(self, steps: int) -> None:
         torch.manual_seed(0)
         cpu = torch.device("cpu")
-        net = self.net.to(memory_format=torch.channels_last)
+        net = self.net
+        to_channels_last(net)
         adam = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
         rate = torch.optim.lr_scheduler.OneCycleLR(adam, 3e-3, steps)
         for step in range(steps):

@@ -17,6 +17,7 @@ from _translation_sets import KINDS, VOID
 from mezzotint.core.rng import stream
 from mezzotint.engine.device import autocast, has_bf16
 from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.weights import to_channels_last
 
 WIDE = (24, 48, 96, 128)
 BATCH = 8
@@ -79,7 +80,8 @@ class Segmenter:
         """Each kind weighs by the root of how rare it is, so that poles and signs count for something."""
         torch.manual_seed(0)
         cpu = torch.device("cpu")
-        net = self.net.to(memory_format=torch.channels_last)
+        net = self.net
+        to_channels_last(net)
         counts = np.bincount(labels.ravel(), minlength=VOID + 1)[: len(KINDS)]
         weights = torch.from_numpy(np.sqrt(counts.max() / np.maximum(counts, 1))).float().clamp(max=8)
         adam = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-2, fused=True)

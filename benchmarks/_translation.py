@@ -102,7 +102,7 @@ def as_tensor(pictures: Pictures) -> Tensor:
 def keep(path: Path, arrays: Mapping[str, Pictures], **told: Any) -> None:
     """Write pictures, and last of all what a run says of itself, by which it counts as finished."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path.with_suffix(".npz"), **arrays)
+    np.savez_compressed(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
     path.with_suffix(".json").write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -112,9 +112,10 @@ def kept(path: Path) -> tuple[dict[str, Pictures], dict[str, Any]]:
         return {name: file[name] for name in file}, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def is_kept(path: Path) -> bool:
-    """Whether there is something that `keep` has finished writing."""
-    return path.with_suffix(".json").is_file()
+def is_kept(path: Path, steps: int = 0) -> bool:
+    """Whether there is something that `keep` has finished writing, of a run of so many steps at least."""
+    file = path.with_suffix(".json")
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8"))["steps"] >= steps
 
 
 def in_jobs(work: Callable[..., str], todo: Iterable[tuple[Any, ...]], jobs: int) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from _trained import trained
-from _translation import Pictures, Translator, is_kept, keep, kept, set_of, there_and_back, translated
+from _translation import Pictures, Translator, is_kept, keep, set_of, there_and_back, translated
 from _translation_peers import PeerCycleGAN, PeerStarGAN
 from mezzotint.core.config import parse_assignments
 from mezzotint.data.open import open_pictures
@@ -139,5 +139,4 @@ def train_stargan(
 
 def missing(row: str, folder: Path, steps: int) -> bool:
     """Whether this contender has not finished so many steps."""
-    path = place(folder, LAST if row == OURS else row)
-    return not is_kept(path) or kept(path)[1]["steps"] < steps
+    return not is_kept(place(folder, LAST if row == OURS else row), steps)

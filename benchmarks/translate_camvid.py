@@ -78,7 +78,7 @@ def main() -> None:
     todo = []
     for seed in options.seeds:
         folder = options.out / f"seed-{seed}"
-        if not is_kept(folder / "made") or kept(folder / "made")[1]["steps"] < options.steps:
+        if not is_kept(folder / "made", options.steps):
             todo.append((folder, options.steps, options.batch_size, seed, [*SMALL, *options.set]))
     in_jobs(train, todo, options.jobs)
     judge = Segmenter(options.out / f"judge-{options.judge_steps}.safetensors", *camvid("train"), options.judge_steps)

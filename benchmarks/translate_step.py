@@ -134,7 +134,7 @@ class Ours:
         self.trainer.model.train()
         natives = {FastConv2d: nn.Conv2d, FastConvTranspose2d: nn.ConvTranspose2d}
         for module in self.trainer.model.modules() if plain else ():
-            module.__class__ = natives.get(type(module), type(module))  # type: ignore[arg-type]
+            module.__class__ = natives.get(type(module), type(module))
 
     def step(self) -> None:
         """One round."""
@@ -182,7 +182,7 @@ class Counter(TorchDispatchMode):
     """Counts the operations of products by torch's own formulas; its `FlopCounterMode` stops at slopes of slopes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
