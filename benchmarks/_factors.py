@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,5 +127,13 @@ def said(shares: dict[str, float]) -> str:
 
 
 def written(path: Path, value: object) -> None:
-    """All numbers, for later."""
-    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    """All numbers, for later; what is infinite, such as PSNR of equal pictures, as nothing."""
+    path.write_text(json.dumps(_finite(value), indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -112,10 +112,25 @@ def kept(path: Path) -> tuple[dict[str, Pictures], dict[str, Any]]:
         return {name: file[name] for name in file}, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def is_kept(path: Path, steps: int = 0) -> bool:
-    """Whether there is something that `keep` has finished writing, of a run of so many steps at least."""
-    file = path.with_suffix(".json")
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8"))["steps"] >= steps
+def is_kept(path: Path) -> bool:
+    """Whether there is something that `keep` has finished writing."""
+    return path.with_suffix(".json").is_file()
+
+
+def unfinished(path: Path, steps: int, run: Path | None = None) -> bool:
+    """Whether what `keep` shall write is not there yet; `run` is the run folder that it is made by.
+
+    Raises:
+        SystemExit: it, or the run, is of another number of steps, after which the rate has fallen to nothing.
+    """
+    found = []
+    if is_kept(path):
+        found.append(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["steps"])
+    if run is not None and (run / "config.json").is_file():
+        found.append(json.loads((run / "config.json").read_text(encoding="utf-8"))["train"]["steps"])
+    for other in (n for n in found if n != steps):
+        raise SystemExit(f"{path.parent} holds a run of {other:,} steps, not {steps:,}; take another --out.")
+    return not is_kept(path)
 
 
 def in_jobs(work: Callable[..., str], todo: Iterable[tuple[Any, ...]], jobs: int) -> None:

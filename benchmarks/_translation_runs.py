@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from _trained import trained
-from _translation import Pictures, Translator, is_kept, keep, set_of, there_and_back, translated
+from _translation import Pictures, Translator, keep, set_of, there_and_back, translated, unfinished
 from _translation_peers import PeerCycleGAN, PeerStarGAN
 from mezzotint.core.config import parse_assignments
 from mezzotint.data.open import open_pictures
@@ -139,4 +139,6 @@ def train_stargan(
 
 def missing(row: str, folder: Path, steps: int) -> bool:
     """Whether this contender has not finished so many steps."""
-    return not is_kept(place(folder, LAST if row == OURS else row), steps)
+    if row == OURS:
+        return unfinished(place(folder, LAST), steps, folder / "run")
+    return unfinished(place(folder, row), steps)

@@ -30,7 +30,7 @@ from torch import Tensor
 from _factors import said, written
 from _segmenter import Segmenter
 from _trained import trained
-from _translation import decibels, in_jobs, is_kept, keep, kept, set_of, sheet, table, translated
+from _translation import decibels, in_jobs, keep, kept, set_of, sheet, table, translated, unfinished
 from _translation_sets import camvid, coloured
 from mezzotint.core.config import parse_assignments
 
@@ -67,9 +67,9 @@ def _number(value: float | None) -> str:
 def main() -> None:
     """Train what has not finished, judge, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch-size", type=int, default=2, help="pictures, half of them labels")
-    parser.add_argument("--judge-steps", type=int, default=1500)
+    parser.add_argument("--judge-steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--set", nargs="*", default=[], help="settings, such as model.likeness=10")
@@ -78,7 +78,7 @@ def main() -> None:
     todo = []
     for seed in options.seeds:
         folder = options.out / f"seed-{seed}"
-        if not is_kept(folder / "made", options.steps):
+        if unfinished(folder / "made", options.steps, folder / "run"):
             todo.append((folder, options.steps, options.batch_size, seed, [*SMALL, *options.set]))
     in_jobs(train, todo, options.jobs)
     judge = Segmenter(options.out / f"judge-{options.judge_steps}.safetensors", *camvid("train"), options.judge_steps)
