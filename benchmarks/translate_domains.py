@@ -9,8 +9,8 @@
 The distance of translated pictures to the pictures of the domain they shall be of, all of them, by the features of
 `mezzotint-1`: Fréchet (Heusel et al. 2017), which few pictures make larger, alike for all rows of a set; and KID, in
 thousandths, which is unbiased. "Untranslated" is how far apart the domains are, the floor is one half of a domain
-against the other. Once of all pictures, as is usual with few, and once of the held-out ones alone (KID). There and back
-again: PSNR of the held-out ones, by way of a picture of 8 bits.
+against the other (Fréchet: of half as many pictures, and so too high). Once of all pictures, as is usual with few, and
+once of the held-out ones alone (KID). There and back again: PSNR of the held-out ones, by way of a picture of 8 bits.
 
 `--peer` is a folder with github.com/junyanz/pytorch-CycleGAN-and-pix2pix: its own `CycleGANModel` with the same
 networks, first weights, batches, schedule and number of pictures, in float32. Of ours there are two rows: by the
