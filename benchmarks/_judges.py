@@ -89,8 +89,32 @@ def mobilenet() -> Judge:
 
 def face() -> Judge:
     """Age and gender of faces (justadudewhohacks/face-api.js): the 512 features below both answers."""
+    return _in_parts(_face(_face_weights()), 64)
+
+
+def face_answers() -> Judge:
+    """The answers of the same network, [N, 2]: the age in years, and the probability of a woman.
+
+    Trained on UTKFace among others, so on real pictures of that set it is surer than it would be elsewhere.
+    """
+    w = _face_weights()
+    features = _face(w)
+
+    def judge(pictures: Tensor) -> Tensor:
+        x = features(pictures)
+        age = F.linear(x, w["fc.age.weights"], w["fc.age.bias"])
+        woman = F.linear(x, w["fc.gender.weights"], w["fc.gender.bias"]).softmax(1)[:, 1:]
+        return torch.cat((age, woman), 1)
+
+    return _in_parts(judge, 64)
+
+
+def _face_weights() -> dict[str, Tensor]:
     with np.load(folder() / "face-age-gender" / "face_age_gender_tinyxception.npz") as file:
-        w = {name: torch.from_numpy(file[name]) for name in file}
+        return {name: torch.from_numpy(file[name]) for name in file}
+
+
+def _face(w: dict[str, Tensor]) -> Judge:
 
     def padded(x: Tensor, kernel: int, stride: int, value: float = 0) -> Tensor:
         """As TensorFlow's "same" pads: more to the right and below when it does not divide."""
@@ -125,7 +149,7 @@ def face() -> Judge:
         x = reduction(x, "exit_flow.reduction_block", rectify=True)
         return separable(x, "exit_flow.separable_conv").relu().mean((2, 3))
 
-    return _in_parts(judge, 64)
+    return judge
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:
