@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mezzotint.core import rng
 from mezzotint.core.config import option
@@ -148,7 +149,6 @@ class Styled(Translating):
         like = own(together(turn.draw.uniform(n)).argsort(), n)
         wanted = together(mine)[like]
         drawn = mapping(turn.draw.normal(n, self.config.style_noise), wanted)
-        # A style that could be changed by its own picture would be made easy to find again rather than be found.
         given = torch.cat((drawn, together(styles.detach())[like]))
         made = translator(torch.cat((x, x)), given)
         return Restyled(x, mine, styles, like, torch.cat((wanted, wanted)), given, made)
@@ -166,14 +166,20 @@ class Styled(Translating):
         return terms
 
     def style_generator_loss(self, turn: Turn) -> Terms:
-        """Be taken for real, hold the style, lead back, and look another way in another style."""
+        """Be taken for real, hold the style, lead back, and look another way in another style.
+
+        Pictures in the style of others teach the translator alone, as in the paper's program.
+        """
         config, now = self.config, turn.prepared
         translator, _, encoder = self._parts
         score = self.discriminator(now.made, now.wanted).flatten()
-        back = translator(now.made, torch.cat((now.styles, now.styles)))
+        (drawn, like), (wanted, _) = now.made.chunk(2), now.wanted.chunk(2)
+        # An encoder that learned to find its own styles again would make them ever larger.
+        found = torch.cat((encoder(drawn, wanted), held(encoder, like, wanted)))
+        back = translator(now.made, torch.cat((now.styles, now.styles.detach())))
         return {
             **_GAME.generator(score, None),
-            "style": config.style * mean_difference(encoder(now.made, now.wanted), now.given),
+            "style": config.style * mean_difference(found, now.given),
             "reconstruction": config.reconstruction * mean_difference(back, torch.cat((now.x, now.x))),
             "diversity": -self.diversity_at(turn.step) * self.difference(turn),
         }
@@ -244,6 +250,12 @@ class Styled(Translating):
         """Pictures in the domains [N, K], all of one domain in the same style: the first that seed 0 draws."""
         every = torch.cat([self.draw_styles(domain[None]) for domain in torch.eye(domains.shape[1])])
         return self.restyle(pictures, every[domains.argmax(1)])
+
+
+def held(net: nn.Module, *inputs: Tensor) -> Tensor:
+    """net(*inputs), by which what the inputs were made by may learn, and the network itself does not."""
+    found: Tensor = functional_call(net, {name: value.detach() for name, value in net.named_parameters()}, inputs)
+    return found
 
 
 def another(chances: Tensor, suits: Tensor, first: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class StarGAN(Styled):
                       + reconstruction E |x - G(G(x, s), E(x, c'))|                                     (eqs. 1 to 5)
 
     with s' another style of c, and the weight of the difference falling to 0. Each picture is made twice, in a drawn
-    style and in that of another picture, which learns nothing from being a model. Domains are then classes.
+    style and in that of another picture; of the latter only G learns. Domains are then classes.
 
     Args:
         config: the settings.

@@ -18,6 +18,7 @@ from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks._labels import is_conditional
 from mezzotint.tasks._metrics import METRICS
 from mezzotint.tasks._sides import RealSide
+from mezzotint.tasks._translated import ahead
 from mezzotint.tasks.sample import models_that
 
 
@@ -81,6 +82,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
     "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
     "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
     "window": lambda c: None if min(c.size[:2]) >= SMALLEST else f"pictures are smaller than {SMALLEST} pixels",
+    "translates": lambda c: _no_translations(c),
     "points": lambda c: _no_points(c),
     "training pictures": lambda c: (
         None if c.real.train is not None else "it needs the run's own training pictures beside held-out ones"
@@ -88,7 +90,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
 }
 
 
-_OF_MODELS = {"fakes", "reconstructs", "encodes", "infers", "scores", "marginalises"}
+_OF_MODELS = {"fakes", "reconstructs", "translates", "encodes", "infers", "scores", "marginalises"}
 """Those that a model has or has not."""
 
 
@@ -123,6 +125,16 @@ def _no_factors(case: Case) -> str | None:
     if found is None or len(found.names) < 2:
         return "it needs pictures of which two factors are known: shapes, or columns of few values in a metadata file"
     return None
+
+
+def _no_translations(case: Case) -> str | None:
+    if "translates" not in case.can:
+        return _lacks(case, "translates")
+    assert case.model is not None
+    if ahead(case.model, case.real):
+        return None
+    names = ", ".join(case.model.domains())
+    return f"it needs two pictures of a domain ({names}) and two that are not of it, known as in the training"
 
 
 def _no_points(case: Case) -> str | None:
