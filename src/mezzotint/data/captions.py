@@ -51,7 +51,7 @@ def headed(pictures: NDArray[np.uint8], names: Sequence[str], across: int = 1) -
     strip = Image.new("L", (sheet.shape[1], size + size // 2), 255)
     pen = ImageDraw.Draw(strip)
     for column in range(columns):
-        text = _fitting(_drawable(names, column % len(names), font), wide - 2, font)
+        text = _fitting(_drawable(names, column % len(names), font), wide - 8, font)
         pen.text((1 + (column + 0.5) * wide, strip.height - size // 4), text, fill=0, font=font, anchor="ms")
     above: NDArray[Any] = np.asarray(strip)[..., None].repeat(sheet.shape[2], 2)
     if sheet.shape[2] in (2, 4):
