@@ -20,6 +20,7 @@ from mezzotint.data.types import BadFile
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.ways import in_style
 from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._style import check_style, refuse_alpha, style_for
 from mezzotint.tasks._tiles import by_tiles
 from mezzotint.tasks.reconstruct import unique_stems
 from mezzotint.tasks.sample import models_that
@@ -86,6 +87,7 @@ def translate(
         ('a.png',)
     """
     model, common = translating(run), {"overwrite": overwrite}
+    check_style(to, style_seed, like)
     if to is not None:
         change = change_to(model, to, style_seed, like)
         return change_each(Singles(source), out, change, model.spec.channels, progress=progress, **common)
@@ -152,54 +154,6 @@ def change_to(model: Any, to: str, style_seed: int | None, like: str | Path | No
         return by_tiles(lambda part: model.translate(part, target), x)
 
     return change
-
-
-def style_for(model: Any, domain: Tensor | None, seed: int | None, like: str | Path | None) -> Tensor | None:
-    """The style code [1, S] of a domain [1, K] that was asked for, by a seed or by a picture; None where none was.
-
-    Raises:
-        CapabilityError: the model has no style codes.
-        ConfigError: both are given.
-        DataError: `like` is not one picture.
-    """
-    if seed is None and like is None:
-        return None
-    task = "translate --style-seed" if like is None else "translate --like"
-    require(model, "restyles", task, others=models_that("restyles"))
-    if seed is not None and like is not None:
-        raise ConfigError("A style is drawn, or is that of a picture; give --style-seed or --like, not both.")
-    code: Tensor
-    if like is None:
-        code = model.draw_styles(domain, seed)
-    else:
-        code = model.styles_of(one_picture(like, model.spec.channels).to(model.device), domain)
-    return code
-
-
-def one_picture(path: str | Path, channels: int) -> Tensor:
-    """The only picture there is, [1, C, H, W] in [-1, 1].
-
-    Raises:
-        DataError: there are several, or it cannot be read.
-    """
-    found = Singles(path)
-    if len(found) != 1:
-        raise DataError(f"A style is that of one picture, and {path} holds {len(found):,}; name one of them.")
-    picture = next(iter(found))
-    if isinstance(picture, BadFile):
-        raise DataError(f"{picture.path} cannot be used: it {picture.reason}; name another picture.")
-    refuse_alpha(channels)
-    return torch.from_numpy(picture.to_values(channels))[None]
-
-
-def refuse_alpha(channels: int) -> None:
-    """Refuse a model of pictures with transparency.
-
-    Raises:
-        ConfigError: it is one.
-    """
-    if channels not in (1, 3):
-        raise ConfigError("Transparency is kept as it is, so this is for models of grey or colour pictures.")
 
 
 def wanted(domains: Sequence[str], to: str) -> Tensor:

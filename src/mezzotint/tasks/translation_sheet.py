@@ -18,8 +18,9 @@ from mezzotint.data.singles import Singles
 from mezzotint.data.types import BadFile
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.ways import SOURCE, Way, beside, styled_ways, ways
+from mezzotint.tasks._style import check_style, refuse_alpha
 from mezzotint.tasks.sample import models_that
-from mezzotint.tasks.translate import change_to, refuse_alpha, translating, wanted
+from mezzotint.tasks.translate import change_to, translating, wanted
 
 ROWS = 8
 """Pictures of a sheet when no number is given."""
@@ -98,18 +99,19 @@ def translation_sheet(
 
 
 def _columns(model: Any, to: str | None, style_seed: int | None, like: str | Path | None, styles: int) -> Sequence[Way]:
-    if like is not None:
-        if to is None:
-            raise ConfigError("A style is of one domain; name that of the picture with --to.")
-        if styles > 1:
-            raise ConfigError("A picture has one style; leave --styles out, or --like.")
+    check_style(to, style_seed, like)
+    if like is not None and styles > 1:
+        raise ConfigError("A picture has one style; leave --styles out, or --like.")
     if styles > 1 or (style_seed is not None and to is None):
         require(model, "restyles", "translate --styles", others=models_that("restyles"))
         first = style_seed or 0
         domains = model.domains()
         chosen = range(len(domains)) if to is None else [int(wanted(domains, to).argmax())]
         return styled_ways(model, chosen, range(first, first + styles))
-    return ways(model) if to is None else [Way(to, change_to(model, to, style_seed, like))]
+    if to is None:
+        return ways(model)
+    change = change_to(model, to, style_seed, like)
+    return [Way(to, lambda pictures: torch.cat([change(picture) for picture in pictures.split(1)]))]
 
 
 def _first(found: Singles, rows: int, model: Any) -> tuple[Tensor, tuple[str, ...], tuple[BadFile, ...]]:
