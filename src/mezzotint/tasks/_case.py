@@ -95,14 +95,14 @@ _OF_MODELS = {"fakes", "reconstructs", "translates", "encodes", "infers", "score
 
 
 def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of points for points.
+    """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of its kind.
 
     Raises:
         CapabilityError, DataError: one that was asked for cannot be had.
     """
     skipped = {}
     points = case.real.pictures.points is not None
-    usual = [name for name, metric in METRICS.items() if not metric.dear and (points or "points" not in metric.needs)]
+    usual = [name for name, metric in METRICS.items() if not metric.dear and _of_its_kind(case, metric.needs)]
     for name in usual if asked is None else asked:
         needs = METRICS[name].needs
         why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
@@ -118,6 +118,15 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
         error = CapabilityError if lacking and "does not" in why else DataError
         raise error(f'"{name}" cannot be had: {why}.')
     return asked, {}
+
+
+def _of_its_kind(case: Case, needs: tuple[str, ...]) -> bool:
+    """Whether a score is for such pictures and such a model at all, so that a word is due if it cannot be had."""
+    if "points" in needs:
+        return case.real.pictures.points is not None
+    if "translates" in needs:
+        return "translates" in case.can
+    return "fakes" not in needs or "samples" in case.can or "translates" not in case.can
 
 
 def _no_factors(case: Case) -> str | None:
