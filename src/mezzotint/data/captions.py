@@ -36,7 +36,7 @@ def headed(pictures: NDArray[np.uint8], names: Sequence[str], across: int = 1) -
 
     Example:
         >>> headed(np.zeros((6, 8, 8, 1), np.uint8), ("before", "day", "night")).shape
-        (680, 992, 1)
+        (548, 776, 1)
     """
     if not len(names) or not len(pictures) or len(pictures) % len(names):
         raise DataError(f"{len(pictures):,} pictures are no whole rows of {len(names)} columns; give whole rows.")
