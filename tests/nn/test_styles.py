@@ -80,6 +80,5 @@ def test_a_picture_of_any_size_keeps_it_and_takes_the_style(size: tuple[int, int
     x, styles = torch.rand(2, 3, *size), torch.randn(2, 4)
     made = net(x, styles)
     assert made.shape == x.shape
-    assert made.abs().max() <= 1
     assert (made - net(x, styles.flip(0))).abs().max() > 1e-2
     torch.testing.assert_close(made[:1], net(x[:1], styles[:1]))

@@ -244,7 +244,7 @@ class Styled(Translating):
             wanted = f"[{len(x)}, {self.config.styles}]"
             raise ConfigError(f"Styles of {len(x)} pictures are codes {wanted}; got {list(styles.shape)}.")
         made: Tensor = translator(x, styles.to(x))
-        return made.to(x.dtype)
+        return made.clamp(-1, 1).to(x.dtype)
 
     def in_first_style(self, pictures: Tensor, domains: Tensor) -> Tensor:
         """Pictures in the domains [N, K], all of one domain in the same style: the first that seed 0 draws."""
