@@ -81,4 +81,4 @@ def test_a_picture_of_any_size_keeps_it_and_takes_the_style(size: tuple[int, int
     made = net(x, styles)
     assert made.shape == x.shape
     assert (made - net(x, styles.flip(0))).abs().max() > 1e-2
-    torch.testing.assert_close(made[:1], net(x[:1], styles[:1]))
+    torch.testing.assert_close(made[:1], net(x[:1], styles[:1]), atol=1e-4, rtol=1e-4)
