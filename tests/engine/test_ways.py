@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from mezzotint.data.output import to_uint8
+from mezzotint.data.output import grid, to_uint8
 from mezzotint.engine.callbacks import preview
 from mezzotint.engine.model import MODELS, PictureSpec, build
 from mezzotint.engine.ways import beside, evenly, preview_of, styled_ways, ways
@@ -26,7 +27,8 @@ def test_a_column_for_each_domain() -> None:
     for k, way in enumerate(found):
         torch.testing.assert_close(way.change(x), model.translate(x, torch.eye(3)[[k, k]]))
     sheet = beside(x, found)
-    shown = ungrid(sheet[20 + 10 :], (16, 16), 8, 4)
+    height = grid(np.zeros((8, 16, 16, 3), np.uint8), 4).shape[0]
+    shown = ungrid(sheet[len(sheet) - height :], (16, 16), 8, 4)
     assert shown is not None
     assert (shown[0] == to_uint8(x.numpy())[0]).all()
     assert (shown[5] == to_uint8(found[0].change(x).numpy())[1]).all()
@@ -48,7 +50,7 @@ def test_styles_by_seed() -> None:
     model: Any = build("stargan", settings, CLASSES, seed=0).eval()
     x = torch.rand(2, 3, 16, 16)
     found = styled_ways(model, [2], [5, 6])
-    assert [way.name for way in found] == ["dusk 5", "dusk 6"]
+    assert [way.name for way in found] == ["style 5", "style 6"]
     for seed, way in zip((5, 6), found, strict=True):
         style = model.draw_styles(torch.eye(3)[[2]], seed)
         torch.testing.assert_close(way.change(x), model.restyle(x, torch.cat((style, style))))

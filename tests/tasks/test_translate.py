@@ -278,7 +278,7 @@ def test_a_sheet_of_styles(tmp_path: Path) -> None:
     Image.new("RGB", (20, 20), (60, 10, 20)).save(tmp_path / "a.png")
     draw = partial(translation_sheet, styled(), tmp_path / "a.png", tmp_path / "sheet.png")
     assert draw(styles=2).columns == ("source", "day 0", "day 1", "night 0", "night 1")
-    assert draw(to="night", styles=2, style_seed=7).columns == ("source", "night 7", "night 8")
+    assert draw(to="night", styles=2, style_seed=7).columns == ("source", "style 7", "style 8")
     assert draw(style_seed=7).columns == ("source", "day", "night")
     assert draw(to="night", like=tmp_path / "a.png").columns == ("source", "night")
 

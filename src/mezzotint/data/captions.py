@@ -14,6 +14,8 @@ from mezzotint.data.output import grid
 
 _SMALLEST, _LARGEST = 10, 20
 """Sizes of letters in pixels."""
+_AIR = 8
+"""Pixels between two names."""
 _UNKNOWN = "\U0010ffff"
 """A character that no font has."""
 
@@ -21,7 +23,8 @@ _UNKNOWN = "\U0010ffff"
 def headed(pictures: NDArray[np.uint8], names: Sequence[str], across: int = 1) -> NDArray[np.uint8]:
     """Pictures side by side, as many in a row as there are names, with each column's name above it.
 
-    A name that is too long is cut, and one in letters that the font has not becomes the number of its column.
+    Letters are as large as the longest name allows. A name that is too long for small ones too is cut, and one in
+    letters that the font has not becomes the number of its column.
 
     Args:
         pictures: [N, H, W, C] uint8, row by row.
@@ -46,17 +49,25 @@ def headed(pictures: NDArray[np.uint8], names: Sequence[str], across: int = 1) -
     blank = np.full_like(pictures[:1], 255).repeat((-rows % across) * len(names), 0)
     sheet = grid(np.concatenate((pictures, blank)), columns)
     wide = (sheet.shape[1] - 2) / columns
-    size = int(min(_LARGEST, max(_SMALLEST, wide // 5)))
-    font = ImageFont.load_default(size=size)
+    size, font = _letters(names, wide - _AIR)
     strip = Image.new("L", (sheet.shape[1], size + size // 2), 255)
     pen = ImageDraw.Draw(strip)
     for column in range(columns):
-        text = _fitting(_drawable(names, column % len(names), font), wide - 8, font)
+        text = _fitting(_drawable(names, column % len(names), font), wide - _AIR, font)
         pen.text((1 + (column + 0.5) * wide, strip.height - size // 4), text, fill=0, font=font, anchor="ms")
     above: NDArray[Any] = np.asarray(strip)[..., None].repeat(sheet.shape[2], 2)
     if sheet.shape[2] in (2, 4):
         above[..., -1] = 255
     return np.concatenate((above, sheet))
+
+
+def _letters(names: Sequence[str], width: float) -> tuple[int, Any]:
+    """The largest letters in which every name fits, or else the smallest ones: their size and the font."""
+    for size in range(_LARGEST, _SMALLEST, -1):
+        font = ImageFont.load_default(size=size)
+        if all(font.getlength(name) <= width for name in names):
+            return size, font
+    return _SMALLEST, ImageFont.load_default(size=_SMALLEST)
 
 
 def _drawable(names: Sequence[str], number: int, font: Any) -> str:

@@ -58,9 +58,10 @@ def styled_ways(model: Any, domains: Sequence[int], seeds: Sequence[int]) -> tup
         seeds: of one style each.
     """
     names = model.domains()
+    several = len(seeds) > 1
     return tuple(
         Way(
-            names[k] if len(seeds) == 1 else f"{names[k]} {seed}",
+            names[k] if not several else f"{names[k]} {seed}" if len(domains) > 1 else f"style {seed}",
             in_style(model, model.draw_styles(torch.eye(len(names))[[k]], seed)),
         )
         for k in domains
