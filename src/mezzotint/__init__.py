@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mezzotint.tasks.train import resume as resume
     from mezzotint.tasks.train import train as train
     from mezzotint.tasks.translate import translate as translate
+    from mezzotint.tasks.translation_sheet import translation_sheet as translation_sheet
     from mezzotint.tasks.traverse import traverse as traverse
 
 # Imported when first used, so that `import mezzotint` costs no torch.
@@ -54,6 +55,7 @@ _LAZY = {
     "save_pretrained": "mezzotint.tasks.hub",
     "train": "mezzotint.tasks.train",
     "translate": "mezzotint.tasks.translate",
+    "translation_sheet": "mezzotint.tasks.translation_sheet",
     "traverse": "mezzotint.tasks.traverse",
 }
 

@@ -21,6 +21,7 @@ COMMANDS = (
     ["reconstruct"],
     ["traverse"],
     ["encode"],
+    ["translate"],
     ["export"],
     ["evaluate"],
     ["report"],

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
+from mezzotint.models._styled import another, held
 from mezzotint.tasks.translate import translate, wanted_attributes
 
 TINY = {"width": 4, "critic_width": 4, "blocks": 1}
@@ -25,7 +27,7 @@ ATTRIBUTES = PictureSpec(3, 16, 16, attributes=("smile", "hat"))
 def turn(model: Any, labels: torch.Tensor | None = None, targets: torch.Tensor | None = None) -> Turn:
     x = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     given = Turn(x, labels, Draw(0, ("test",)), 0, targets=targets)
-    given.prepared = model.translated(given)
+    given.prepared = model.phases()[0].prepare(given)
     return given
 
 
@@ -86,3 +88,134 @@ def test_attributes_that_are_not_asked_for_stay(tmp_path: Path) -> None:
 def test_without_domains_it_is_said() -> None:
     with pytest.raises(ConfigError, match="have none"):
         build("stargan", TINY, PictureSpec(3, 16, 16))
+
+
+# Style codes ------------------------------------------------------------------------------------------------------
+
+STYLED = {**TINY, "styles": 4, "style_noise": 3, "mapping_width": 16}
+TWO = PictureSpec(3, 16, 16, classes=("a", "b"))
+
+
+def styled(**settings: Any) -> Any:
+    return build("stargan", {**STYLED, **settings}, TWO, seed=1)
+
+
+def test_the_losses_with_styles_are_those_of_the_paper() -> None:
+    model = styled(style=2.0, reconstruction=3.0, r1=4.0, diversity=0.5)
+    given = turn(model, torch.tensor([0, 1, 1, 0]))
+    now = given.prepared
+    translator, mapping, encoder = model.generator.translator, model.generator.mapping, model.generator.encoder
+    wanted, x2 = now.wanted, torch.cat((now.x, now.x))
+    assert torch.equal(wanted[:4], now.mine[now.like])
+    assert torch.equal(wanted[:4], wanted[4:])
+    torch.testing.assert_close(now.given[4:], encoder(now.x, now.mine)[now.like], msg="the others' own styles")
+    torch.testing.assert_close(now.made, translator(x2, now.given))
+
+    x = now.x.clone().requires_grad_(True)
+    real = (model.discriminator(x, now.mine)).flatten()
+    slope = torch.autograd.grad(real.sum(), x)[0].flatten(1).square().sum(1)
+    fake = model.discriminator(now.made, wanted).flatten()
+    terms = model.style_discriminator_loss(given)
+    torch.testing.assert_close(terms["real"], -torch.sigmoid(real).log().mean())
+    torch.testing.assert_close(terms["fake"], -(1 - torch.sigmoid(fake)).log().mean())
+    torch.testing.assert_close(terms["r1"], 4.0 / 2 * slope.mean())
+
+    terms = model.style_generator_loss(given)
+    torch.testing.assert_close(terms["fake"], -torch.sigmoid(fake).log().mean())
+    torch.testing.assert_close(terms["style"], 2.0 * (now.given - encoder(now.made, wanted)).abs().mean())
+    own = encoder(now.x, now.mine)
+    back = translator(now.made, torch.cat((own, own)))
+    torch.testing.assert_close(terms["reconstruction"], 3.0 * (x2 - back).abs().mean())
+    assert terms["diversity"] < 0
+    assert bool(mapping(torch.zeros(1, 3), wanted[:1]).isfinite().all())
+
+
+def test_the_difference_of_styles_on_a_case_made_by_hand() -> None:
+    """A picture of one value, its style: so pictures differ by as much as their styles do."""
+    model = styled(diversity=3.0, diversity_rounds=10)
+    parts = model.generator
+    parts.mapping.forward = lambda z, domains: z[:, :1].repeat(1, 4)
+    parts.encoder.forward = lambda x, domains: x[:, 0, 0, :1].repeat(1, 4)
+    parts.translator.forward = lambda x, style: style[:, :1, None, None].expand(-1, 3, 16, 16)
+    own = torch.tensor([0.1, 0.3, 0.7, 0.8])
+    x = own[:, None, None, None].expand(-1, 3, 16, 16).clone()
+    given = Turn(x, torch.tensor([0, 1, 0, 1]), Draw(0, ("test",)), 4)
+    given.prepared = model.restyled(given)
+    first = given.prepared.given[:4, 0]
+    again = Draw(0, ("loss",))
+    given.draw = Draw(0, ("loss",))
+    second = again.normal(4, 3)[:, 0]
+    # Of each class there are two pictures: whose style was taken first, then the other's.
+    drawn, like = (
+        (first - second).abs().mean(),
+        torch.tensor([0.6, 0.5])[given.prepared.mine[given.prepared.like].argmax(1)],
+    )
+    torch.testing.assert_close(model.difference(given), (drawn + like.mean()) / 2)
+    assert [model.diversity_at(step) for step in (0, 4, 10, 99)] == pytest.approx([3.0, 1.8, 0.0, 0.0])
+    given.draw = Draw(0, ("loss",))
+    torch.testing.assert_close(model.style_generator_loss(given)["diversity"], -1.8 * (drawn + like.mean()) / 2)
+    given.step = 10
+    assert float(model.style_generator_loss(given)["diversity"]) == 0
+
+
+def test_pictures_in_the_style_of_others_teach_the_translator_alone() -> None:
+    """Or the encoder would find its own styles again by making them larger and larger."""
+    model = styled()
+    given = turn(model, torch.tensor([0, 1, 1, 0]))
+    now, encoder = given.prepared, model.generator.encoder
+    weights = list(encoder.parameters())
+    term = model.style_generator_loss(given)["style"]
+    found = torch.autograd.grad(term, weights, retain_graph=True)
+    alone = (encoder(now.made[:4], now.wanted[:4]) - now.given[:4]).abs().sum() / now.given.numel()
+    for one, other in zip(found, torch.autograd.grad(alone, weights, retain_graph=True), strict=True):
+        torch.testing.assert_close(one, other)
+    made = now.made.detach().requires_grad_(True)
+    torch.testing.assert_close(held(encoder, made, now.wanted), encoder(made, now.wanted))
+    held(encoder, made, now.wanted).sum().backward()
+    assert made.grad is not None
+    assert bool(made.grad.any())
+    assert all(p.grad is None for p in weights)
+
+
+def test_another_picture_is_taken_where_there_is_one() -> None:
+    suits = torch.tensor([[True, True, False, True]] * 200)
+    chosen = another(torch.rand(200, 4), suits, torch.tensor([0] * 200))
+    assert set(chosen.tolist()) == {1, 3}
+
+
+def test_styles_are_drawn_by_seed_and_read_from_pictures() -> None:
+    model = styled().eval()
+    x, to = torch.rand(3, 3, 20, 24) * 2 - 1, torch.eye(2)[[1, 1, 1]]
+    one, same, other = (model.draw_styles(to, seed) for seed in (3, 3, 4))
+    assert torch.equal(one, same)
+    made, again = model.restyle(x, one), model.restyle(x, other)
+    assert made.shape == x.shape
+    assert (made - again).abs().max() > 1e-2
+    torch.testing.assert_close(model.translate(x, to), model.restyle(x, model.draw_styles(to[:1]).expand(3, -1)))
+    like = model.styles_of(x[:1], to[:1])
+    assert (like - model.styles_of(x[:1], torch.eye(2)[[0]])).abs().max() > 1e-4
+    assert (model.restyle(x, like.expand(3, -1)) - made).abs().max() > 1e-2
+    with pytest.raises(ConfigError, match=r"codes \[3, 4\]"):
+        model.restyle(x, like)
+
+
+def test_what_it_can_do_depends_on_whether_it_has_styles() -> None:
+    assert "restyles" in capabilities(styled())
+    assert "reads" not in capabilities(styled())
+    plain: Any = build("stargan", TINY, TWO)
+    assert "restyles" not in capabilities(plain)
+    assert "reads" in capabilities(plain)
+    with pytest.raises(ConfigError, match=r"no style codes; train one with --set model.styles=64"):
+        plain.draw_styles(torch.eye(2))
+    with pytest.raises(ConfigError, match="attributes may be several"):
+        build("stargan", STYLED, ATTRIBUTES)
+
+
+def test_other_defaults_are_those_of_its_own_paper_and_give_way_to_what_is_asked_for() -> None:
+    config = styled().config
+    assert (config.turns, config.reconstruction, config.beta1) == (1, 1.0, 0.0)
+    config = styled(turns=2, reconstruction=7.0, beta1=0.5).config
+    assert (config.turns, config.reconstruction, config.beta1) == (2, 7.0, 0.5)
+    assert type(config).build(config.to_json(), "model") == config
+    plain = build("stargan", TINY, TWO).config
+    assert (plain.turns, plain.reconstruction, plain.beta1) == (5, 10.0, 0.5)  # type: ignore[attr-defined]

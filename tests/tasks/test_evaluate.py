@@ -16,11 +16,13 @@ import mezzotint as mz
 from mezzotint.core.errors import CapabilityError, ConfigError, DataError
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig
+from mezzotint.engine.model import PictureSpec, build
 from mezzotint.metrics.extractor import EXTRACTORS, Extractor, Output
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.score import ScoreError
 from mezzotint.tasks import _features, _sides
 from mezzotint.tasks._factors import known_factors
+from mezzotint.tasks._translated import ahead, translated
 from mezzotint.tasks.evaluate import METRICS, evaluate
 from mezzotint.tasks.evaluation import Evaluation, load_scores
 
@@ -332,3 +334,101 @@ def test_a_run_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
         evaluate(tmp_path / "gone")
     with pytest.raises(ConfigError, match="need real ones"):
         evaluate(np.zeros((4, 8, 8), np.uint8))
+
+
+# Translation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def translator(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A cyclegan trained for one round, whose ways are then told: light is dark and 100 brighter."""
+    out = tmp_path_factory.mktemp("runs") / "cyclegan"
+    model = {"width": 4, "critic_width": 4, "blocks": 1, "critic_layers": 1}
+    data = {"validation": 0.2, "test": 0.5}
+    run = mz.train("cyclegan", photos, steps=1, out=out, settings={"model": model, "data": data}, quiet=True)
+    run.model.to_a.forward = lambda x: x - 200 / 255
+    run.model.to_b.forward = lambda x: (x + 200 / 255).clamp(max=1)
+    return run
+
+
+def test_translation_is_scored_for_each_domain_before_and_after(translator: Any) -> None:
+    extractor = Counting()
+    found = evaluate(translator, metrics="translation", extractor=extractor)
+    held = open_pictures(translator.recipe.summary.source, translator.recipe.data).split("test")
+    assert held.labels is not None
+    assert held.classes == ("dark", "light")
+    dark, light = (_features.to_bytes(held.pictures[held.labels == k]) for k in (0, 1))
+    assert extractor.seen == 2 * len(held), "each once as it is and once translated"
+    x, y = (Counting()(side).features for side in (dark, light))
+    brighter, darker = ((side.int() + shift).clamp(0, 255).byte() for side, shift in ((dark, 100), (light, -100)))
+    wanted = {
+        "to dark": (x, Counting()(darker).features),
+        "to dark before translation": (x, y),
+        "to light": (y, Counting()(brighter).features),
+        "to light before translation": (y, x),
+    }
+    assert [each.name for each in found] == [f"Fréchet distance (counting) {name}" for name in wanted]
+    for each, (real, seen) in zip(found, wanted.values(), strict=True):
+        assert each.value == pytest.approx(frechet_distance(real, seen).value, rel=1e-6)
+        assert (each.contract.n_real, each.contract.n_fake) == (len(real), len(seen))
+        assert each.contract.split == "test"
+    after, before = found["Fréchet distance (counting) to light"], found.scores[3]
+    assert after.value < before.value / 10
+    assert (after.better, before.better) == ("lower", "none")
+
+
+def test_translation_comes_unasked_and_is_said_to_be_lacking(translator: Any, run: Any, photos: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    found = evaluate(translator, extractor=Counting(), progress=lambda *step: steps.append(step))
+    assert len(found.scores) == 4
+    assert not {"frechet", "kid", "memorising"} & set(found.skipped), "it is known not to sample"
+    assert steps[-1][0] == steps[-1][1]
+    with pytest.raises(CapabilityError, match=r"translates, and vae does not \(these do: cyclegan, pix2pix, stargan\)"):
+        evaluate(run, metrics="translation", extractor=Counting())
+    with pytest.raises(DataError, match=r"two pictures of a domain \(dark, light\) and two that are not of it"):
+        evaluate(translator, photos / "dark", metrics="translation", extractor=Counting())
+
+
+def test_other_pictures_count_by_the_names_of_their_classes(translator: Any, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name, count in (("light", 5), ("another", 4), ("dark", 3)):
+        (tmp_path / name).mkdir()
+        for k in range(count):
+            Image.fromarray(noise.integers(0, 256, (12, 12), dtype=np.uint8)).save(tmp_path / name / f"{k}.png")
+    found = evaluate(translator, tmp_path, metrics="translation", extractor=Counting())
+    assert [(each.contract.n_real, each.contract.n_fake) for each in found] == [(3, 5), (3, 5), (5, 3), (5, 3)]
+
+
+def test_attributes_are_scored_one_by_one_and_the_others_stay() -> None:
+    targets = np.array([[1, 0], [0, 1], [0, np.nan], [1, 1], [np.nan, 0], [0, 0]], np.float32)
+    pictures = open_pictures(np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8))
+    known = replace(pictures, targets=targets, target_names=("smile", "hat"))
+    real = _sides.RealSide(known, "all", np.arange(6), None)
+    spec = PictureSpec(1, 8, 8, attributes=("smile", "hat"))
+    model: Any = build("stargan", {"width": 4, "critic_width": 4, "blocks": 1}, spec).eval()
+    seen: list[Any] = []
+    model.read = lambda x: torch.full((len(x), 2), 0.8)
+    model.translate = lambda x, to: seen.append(to.tolist()) or x
+    smile, hat = ahead(model, real)
+    assert (smile.real.tolist(), smile.sources.tolist()) == ([0, 3], [1, 2, 5])
+    assert (hat.real.tolist(), hat.sources.tolist()) == ([1, 3], [0, 4, 5])
+    features = np.arange(12, dtype=np.float32).reshape(6, 2)
+    found = translated(model, real, features, Counting(), 0, lambda done: None)
+    assert seen == [[[1, 1], [1, 1], [1, 0]], [[1, 1], [1, 1], [0, 1]]], "what is unknown is read"
+    np.testing.assert_array_equal(found[0].before, features[[1, 2, 5]])
+    assert ahead(model, _sides.RealSide(pictures, "all", np.arange(6), None)) == []
+
+
+def test_translations_of_a_model_with_styles_are_in_styles_of_their_own() -> None:
+    settings = {"width": 4, "critic_width": 4, "blocks": 1, "styles": 4, "style_noise": 3, "mapping_width": 16}
+    model: Any = build("stargan", settings, PictureSpec(1, 8, 8, classes=("a", "b"))).eval()
+    pictures = open_pictures(np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8))
+    known = replace(pictures, labels=np.array([0, 0, 0, 1, 1, 1]), classes=("a", "b"))
+    seen: list[torch.Tensor] = []
+    restyle = model.restyle
+    model.restyle = lambda x, styles: seen.append(styles) or restyle(x, styles)
+    real = _sides.RealSide(known, "all", np.arange(6), None)
+    translated(model, real, np.zeros((6, 2), np.float32), Counting(), 5, lambda done: None)
+    wanted = model.draw_styles(torch.eye(2)[[0, 0, 0]], 5)
+    torch.testing.assert_close(seen[0], wanted)
+    assert (wanted[0] - wanted[1]).abs().max() > 0

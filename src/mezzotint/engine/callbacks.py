@@ -23,6 +23,7 @@ from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.checkpoint import CheckpointStore
 from mezzotint.engine.model import Model
+from mezzotint.engine.ways import preview_of
 
 if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
@@ -183,14 +184,15 @@ class Previews(Callback):
         """Write the picture of this round."""
         with trainer.using() as model:
             count = self.count if model.spec.points is None else max(self.count, SHOWN)
-            picture = preview(model, trainer.held_out(count)[0], count)
+            spread = "translates" in capabilities(model)
+            picture = preview(model, trainer.held_out(count, spread=spread)[0], count)
         if picture is not None:
             save_picture(self.folder / f"step-{trainer.step:08d}.png", picture)
         self._drawn = trainer.step
 
 
 def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
-    """What there is to see of a model: its samples, or else pictures beside their reconstructions.
+    """What there is to see of a model: its samples, or else pictures beside what it makes of them.
 
     Args:
         model: in evaluation mode.
@@ -214,9 +216,7 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
         made = packed(can.sample(count, seed=0, labels=labels))
         return sheet(made, points, real=None if points is None else packed(held_out))
     if "translates" in offers:
-        kinds = len(can.domains())
-        ways = [can.translate(held_out, torch.eye(kinds)[[k] * len(held_out)]) for k in range(kinds)]
-        return sheet(packed(torch.stack([held_out, *ways], 1).flatten(0, 1)), None, columns=(1 + kinds) * 4)
+        return preview_of(model, held_out)
     if "reconstructs" in offers:
         again = can.reconstruct(held_out)
         if points is not None:

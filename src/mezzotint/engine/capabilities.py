@@ -156,6 +156,23 @@ class Translates(Protocol):
 
 
 @runtime_checkable
+class Restyles(Protocol):
+    """Translates in many styles, each of which is a code that belongs to a domain."""
+
+    def draw_styles(self, domains: Tensor, seed: int = 0) -> Tensor:
+        """Codes [N, style] of the domains [N, K], each another one; the first k of them do not depend on N."""
+        ...
+
+    def styles_of(self, pictures: Tensor, domains: Tensor) -> Tensor:
+        """Codes [N, style] of pictures [N, C, H, W] of any size, each seen as one of its domain [N, K]."""
+        ...
+
+    def restyle(self, pictures: Tensor, styles: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] of any size in these styles [N, style], and so in their domains."""
+        ...
+
+
+@runtime_checkable
 class Reads(Protocol):
     """Tells of which domains pictures are."""
 
@@ -188,6 +205,7 @@ CAPABILITIES: dict[str, type] = {
         Infers,
         Quantises,
         Translates,
+        Restyles,
         Reads,
         Explains,
     )
@@ -196,7 +214,7 @@ CAPABILITIES: dict[str, type] = {
 
 def capabilities(model: object) -> list[str]:
     """Names of what `model` (an instance or a class) can do, in the order of this file."""
-    return [name for name, protocol in CAPABILITIES.items() if _offers(model, protocol)]
+    return [name for name in CAPABILITIES if _offers(model, name)]
 
 
 def require(model: object, name: str, task: str, *, others: list[str]) -> None:
@@ -211,13 +229,13 @@ def require(model: object, name: str, task: str, *, others: list[str]) -> None:
     Raises:
         CapabilityError: it cannot.
     """
-    if not _offers(model, CAPABILITIES[name]):
+    if not _offers(model, name):
         raise CapabilityError(
             f'"{task}" needs a model that {name}, and {getattr(model, "name", "this one")} does not; '
             f"these do: {', '.join(others) or 'none yet'}."
         )
 
 
-def _offers(model: object, protocol: type) -> bool:
-    wanted = [key for key in protocol.__dict__ if not key.startswith("_")]
-    return all(callable(getattr(model, key, None)) for key in wanted)
+def _offers(model: object, name: str) -> bool:
+    wanted = [key for key in CAPABILITIES[name].__dict__ if not key.startswith("_")]
+    return name not in getattr(model, "lacking", ()) and all(callable(getattr(model, key, None)) for key in wanted)

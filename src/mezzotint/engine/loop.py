@@ -29,6 +29,7 @@ from mezzotint.engine.optim import lr_factor
 from mezzotint.engine.parallel import Alone, Parallel
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.engine.player import Player
+from mezzotint.engine.ways import evenly
 from mezzotint.engine.weights import below, load_model_tensors, to_channels_last
 from mezzotint.nn.fastconv import quicken
 from mezzotint.nn.norm import estimated, has_statistics
@@ -309,10 +310,17 @@ class Trainer:
         finally:
             self.model.train()
 
-    def held_out(self, n: int, start: int = 0) -> tuple[Tensor, Tensor | None]:
-        """Up to `n` pictures of the validation split, from the one at `start`; of the training split if it is empty."""
+    def held_out(self, n: int, start: int = 0, spread: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Up to `n` pictures of the validation split, from the one at `start`; of the training split if it is empty.
+
+        Args:
+            n: how many.
+            start: the first; the others follow it.
+            spread: take them from the whole split evenly, and so from all classes.
+        """
         rows = self.pictures.splits["validation"]
-        return self._tensors((rows if len(rows) else self.pictures.splits["train"])[start : start + n])
+        rows = rows if len(rows) else self.pictures.splits["train"]
+        return self._tensors(rows[evenly(len(rows), n)] if spread else rows[start : start + n])
 
     def training(self, n: int) -> tuple[Tensor, Tensor | None]:
         """Up to `n` pictures of the training split, drawn by the seed."""

@@ -122,6 +122,10 @@ class Model(nn.Module):
     """In which order it is shown pictures: `ByClass` and `Pairs` of `data.domains` are for two domains at once."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""
+    optional: ClassVar[Mapping[str, str]] = {}
+    """Capabilities that it has only with a setting -> which, such as "model.styles=64"."""
+    lacking: tuple[str, ...] = ()
+    """Capabilities that one with these settings has not, though its class has the methods."""
 
     def __init__(self, config: Any, spec: PictureSpec) -> None:
         super().__init__()

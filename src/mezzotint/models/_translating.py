@@ -63,6 +63,13 @@ class Translating(Model):
         parts = [x[n, :, t : t + height, s : s + width] for n, (t, s) in enumerate(zip(top, left, strict=True))]
         return torch.stack(parts)
 
+    def at_shown(self, pictures: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] of any size, checked, at the size that is trained on."""
+        x = self.check_pictures(pictures, any_size=True)
+        if tuple(x.shape[2:]) == self.shown:
+            return x
+        return F.interpolate(x, self.shown, mode="bilinear", antialias=True, align_corners=False)
+
     def domains(self) -> tuple[str, ...]:
         """Names of what it can translate to."""
         return self.spec.classes

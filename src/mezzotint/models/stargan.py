@@ -16,22 +16,18 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
-from mezzotint.models._translating import Translating, TranslationConfig, mean_difference
+from mezzotint.models._styled import Styled, StyledConfig
+from mezzotint.models._translating import mean_difference
 from mezzotint.nn.penalties import gradient_penalty
 from mezzotint.nn.processes import own, together
 from mezzotint.nn.translators import ResnetTranslator
 
 
-class StarGANConfig(TranslationConfig):
+class StarGANConfig(StyledConfig):
     """Settings of `stargan`."""
 
-    critic_layers: int = option(6, "Layers of the discriminator, each of which halves, at most.", ge=1, le=8)
-    lr: float = option(1e-4, "Learning rate of both networks.", gt=0)
-    blocks: int = option(6, "Residual blocks of the generator.", ge=0, le=32)
     smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
-    turns: int = option(5, "Turns of the discriminator for one of the generator, each on fresh pictures.", ge=1, le=100)
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
-    reconstruction: float = option(10.0, "Weight of the way back.", ge=0)
     gradient_penalty: float = option(10.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
 
 
@@ -56,7 +52,7 @@ class DomainCritic(nn.Module):
 
 
 @register
-class StarGAN(Translating):
+class StarGAN(Styled):
     """One generator G(x, c) that turns a picture x into one of the domain c (Choi et al. 2018).
 
         discriminator:  - L_adv + classification E -log D_cls(c' | x)                                  (eqs. 1, 2, 5)
@@ -72,12 +68,23 @@ class StarGAN(Translating):
 
     Pictures of any size are translated; `read` tells the domains of those of the training's size.
 
+    With `styles=64` a domain has many styles (StarGAN v2, Choi et al. 2020, arXiv:1912.01865). A style code s of the
+    domain c is drawn by a mapping network, s = F(z, c), or read from a picture of it, s = E(r, c); the discriminator
+    has an output for each domain, and a penalty R1 of its slope:
+
+        generator:  L_adv(G(x, s), c) + style E |s - E(G(x, s), c)| - diversity E |G(x, s) - G(x, s')|
+                      + reconstruction E |x - G(G(x, s), E(x, c'))|                                     (eqs. 1 to 5)
+
+    with s' another style of c, and the weight of the difference falling to 0. Each picture is made twice, in a drawn
+    style and in that of another picture; of the latter only G learns. Domains are then classes.
+
     Args:
         config: the settings.
         spec: the shape of the pictures.
 
     Raises:
-        ConfigError: there are neither two classes nor attributes, or the pictures are smaller than 8 pixels.
+        ConfigError: there are neither two classes nor attributes, the pictures are smaller than 8 pixels, or there
+            shall be styles of attributes.
 
     Example:
         >>> spec = PictureSpec(3, 16, 16, classes=("calm", "happy", "angry"))
@@ -94,7 +101,11 @@ class StarGAN(Translating):
     )  # fmt: skip
     Config = StarGANConfig
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"smooth": True, "crop": 8},)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"smooth": True, "crop": 8},
+        {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50},
+    )
+    optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
     averaged = ("generator",)
     config: StarGANConfig
 
@@ -105,7 +116,14 @@ class StarGAN(Translating):
                 "folder for each class, or --set data.attributes=[...] with columns of a metadata file."
             )
         super().__init__(config, spec)
-        count = len(self.domains())
+        self.lacking = ("reads",) if config.styles else ("restyles",)
+        if config.styles:
+            self.add_styles()
+        else:
+            self._add_one_style()
+
+    def _add_one_style(self) -> None:
+        config, spec, count = self.config, self.spec, len(self.domains())
         self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, more=count)
         layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
         self.discriminator = DomainCritic(spec.channels, config.critic_width, layers, self.shown, count)
@@ -126,6 +144,8 @@ class StarGAN(Translating):
 
     def phases(self) -> tuple[Phase, ...]:
         """The discriminator's turns, then the generator's on the generated pictures of the last of them."""
+        if self.config.styles:
+            return self.style_phases()
         return (
             Phase(
                 "discriminator", self.discriminator, self.discriminator_loss, self.optimizer(), self.translated,
@@ -195,22 +215,22 @@ class StarGAN(Translating):
         }
 
     def differentiated_twice(self) -> tuple[str, ...]:
-        """The discriminator, where the penalty holds its slope."""
-        return ("discriminator",) if self.config.gradient_penalty else ()
+        """The discriminator, where a penalty holds its slope."""
+        config = self.config
+        return ("discriminator",) if (config.r1 if config.styles else config.gradient_penalty) else ()
 
     # What it can do -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
         """Pictures [N, C, H, W] in [-1, 1] of any size, in the domains `to` [N, K]: one-hot classes, or attributes."""
+        if self.config.styles:
+            return self.in_first_style(pictures, to)
         x = self.check_pictures(pictures, any_size=True)
         return self.changed(x, to.to(x.device)).to(x.dtype)
 
     @torch.no_grad()
     def read(self, pictures: Tensor) -> Tensor:
         """The probability [N, K] of each domain, of pictures [N, C, H, W] of any size, in the discriminator's eyes."""
-        x = self.check_pictures(pictures, any_size=True)
-        if tuple(x.shape[2:]) != self.shown:
-            x = F.interpolate(x, self.shown, mode="bilinear", antialias=True, align_corners=False)
-        logits = self.discriminator(x)[1]
+        logits = self.discriminator(self.at_shown(pictures))[1]
         return torch.sigmoid(logits) if self.spec.attributes else logits.softmax(1)

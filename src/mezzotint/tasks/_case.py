@@ -18,6 +18,7 @@ from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks._labels import is_conditional
 from mezzotint.tasks._metrics import METRICS
 from mezzotint.tasks._sides import RealSide
+from mezzotint.tasks._translated import ahead
 from mezzotint.tasks.sample import models_that
 
 
@@ -81,6 +82,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
     "maps": lambda c: None if _probe(c).maps else f"the extractor {c.extractor.name} has no feature maps",
     "classes": lambda c: None if c.has_classes else "it needs classes, of generated and real pictures, of equal names",
     "window": lambda c: None if min(c.size[:2]) >= SMALLEST else f"pictures are smaller than {SMALLEST} pixels",
+    "translates": lambda c: _no_translations(c),
     "points": lambda c: _no_points(c),
     "training pictures": lambda c: (
         None if c.real.train is not None else "it needs the run's own training pictures beside held-out ones"
@@ -88,19 +90,19 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
 }
 
 
-_OF_MODELS = {"fakes", "reconstructs", "encodes", "infers", "scores", "marginalises"}
+_OF_MODELS = {"fakes", "reconstructs", "translates", "encodes", "infers", "scores", "marginalises"}
 """Those that a model has or has not."""
 
 
 def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of points for points.
+    """The scores that can be had, and why the others cannot; unasked, no dear ones, and those of its kind.
 
     Raises:
         CapabilityError, DataError: one that was asked for cannot be had.
     """
     skipped = {}
     points = case.real.pictures.points is not None
-    usual = [name for name, metric in METRICS.items() if not metric.dear and (points or "points" not in metric.needs)]
+    usual = [name for name, metric in METRICS.items() if not metric.dear and _of_its_kind(case, metric.needs)]
     for name in usual if asked is None else asked:
         needs = METRICS[name].needs
         why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
@@ -118,11 +120,30 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
     return asked, {}
 
 
+def _of_its_kind(case: Case, needs: tuple[str, ...]) -> bool:
+    """Whether a score is for such pictures and such a model at all, so that a word is due if it cannot be had."""
+    if "points" in needs:
+        return case.real.pictures.points is not None
+    if "translates" in needs:
+        return "translates" in case.can
+    return "fakes" not in needs or "samples" in case.can or "translates" not in case.can
+
+
 def _no_factors(case: Case) -> str | None:
     found = known_factors(case.real.pictures, case.real.rows)
     if found is None or len(found.names) < 2:
         return "it needs pictures of which two factors are known: shapes, or columns of few values in a metadata file"
     return None
+
+
+def _no_translations(case: Case) -> str | None:
+    if "translates" not in case.can:
+        return _lacks(case, "translates")
+    assert case.model is not None
+    if ahead(case.model, case.real):
+        return None
+    names = ", ".join(case.model.domains())
+    return f"it needs two pictures of a domain ({names}) and two that are not of it, known as in the training"
 
 
 def _no_points(case: Case) -> str | None:

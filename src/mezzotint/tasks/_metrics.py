@@ -25,6 +25,7 @@ from mezzotint.metrics.score import Better, Estimate, mean_estimate
 from mezzotint.metrics.sliced import sliced_wasserstein
 from mezzotint.metrics.ssim import scale_note, scales
 from mezzotint.tasks._features import Features
+from mezzotint.tasks._translated import Translated
 
 PAIRED = 2000
 """Pictures that scores of pairs (PSNR, SSIM, diversity) and the likelihood are measured on, at most."""
@@ -50,6 +51,7 @@ class Gathered:
         points: the true modes, where the real pictures are points of the plane.
         inferred: mean and log variance [N, units] of q(z|x) of real pictures, where a score needs them.
         codes, factors: of the same real pictures, where a score needs them.
+        translated: of each domain, where a score needs them.
     """
 
     extractor: Extractor
@@ -65,6 +67,7 @@ class Gathered:
     codes: NDArray[np.float32] | None = None
     factors: Factors | None = None
     inferred: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    translated: tuple[Translated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,19 @@ def _latent(g: Gathered) -> list[Found]:
     ]
 
 
+def _translation(g: Gathered) -> list[Found]:
+    sides: list[tuple[str, Better, NDArray[np.float32], Translated]] = []
+    for each in g.translated:
+        sides += [("", "lower", each.after, each), (" before translation", "none", each.before, each)]
+    return [
+        Found(
+            *(f"{g.extractor.title} to {each.domain}{when}", f"frechet, to {each.domain}{when}", way),
+            *(frechet_distance(each.real, seen, seed=g.seed), len(each.real), len(seen)),
+        )
+        for when, way, seen, each in sides
+    ]
+
+
 METRICS: dict[str, Metric] = {
     "frechet": Metric(("fakes",), _frechet, "Fréchet distance of features; FID with the standard Inception"),
     "kid": Metric(("fakes",), _kid, "kernel distance of features, unbiased"),
@@ -277,6 +293,9 @@ METRICS: dict[str, Metric] = {
     "ssim": _paired("ssim", "SSIM of reconstructions", "higher"),
     "ms-ssim": _paired("ms-ssim", "MS-SSIM of reconstructions", "higher"),
     "perceptual": _paired("perceptual", "perceptual distance of reconstructions", "lower", of_features=True),
+    "translation": Metric(
+        ("translates",), _translation, "Fréchet distance to each domain, after translation and before"
+    ),
     "modes": Metric(("points",), _modes, "known modes found, and good samples, of points of the plane"),
     "disentanglement": Metric(
         ("encodes", "factors"), _disentanglement, "does each unit of the code tell one known factor?", dear=True

@@ -17,6 +17,7 @@ from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.diagnosing import read_findings
 from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.folder import RunFolder
+from mezzotint.engine.ways import evenly
 from mezzotint.metrics.pixel import psnr
 from mezzotint.metrics.score import ScoreError
 from mezzotint.tasks.evaluation import load_scores
@@ -33,8 +34,9 @@ def write_card(run: Run, pictures: PictureSet, count: int = 64, *, scores: bool 
         What `held_out_scores` found.
     """
     rows = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
+    shown = rows[evenly(len(rows), count)] if "translates" in capabilities(run.model) else rows[:count]
     with torch.no_grad():
-        picture = preview(run.model, to_tensor(pictures.pictures[rows[:count]], run.model.device), count)
+        picture = preview(run.model, to_tensor(pictures.pictures[shown], run.model.device), count)
     if picture is not None:
         save_picture(run.path / "samples.png", picture)
     own = held_out_scores(run, pictures) if scores else {}

@@ -20,6 +20,7 @@ from mezzotint.tasks import _features, _measure, _sides
 from mezzotint.tasks._case import Case, allowed
 from mezzotint.tasks._factors import known_factors
 from mezzotint.tasks._metrics import METRICS, Found, Gathered
+from mezzotint.tasks._translated import Translated, ahead, translated
 from mezzotint.tasks.evaluation import Evaluation, compare_scores, load_scores
 from mezzotint.tasks.extractors import open_extractor
 
@@ -154,6 +155,8 @@ class _Counter:
         needs = {need for name in chosen for need in METRICS[name].needs}
         paired = len(_measure.paired_rows(case.real, case.seed))
         self.total = len(list(chosen)) + (len(case.real.rows) + case.n_fake) * ("fakes" in needs)
+        if "translates" in needs:
+            self.total += len(case.real.rows) + sum(len(each.sources) for each in ahead(case.model, case.real))
         self.total += case.n_fake * ("points" in needs)
         self.total += paired * (("reconstructs" in needs) + len(needs & set(_measure.LIKELIHOODS)))
         self.total += len(_measure.coded_rows(case.real, case.seed)) * len(needs & {"factors", "infers"})
@@ -179,6 +182,10 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
         if diversity is not None:
             measured["diversity"] = diversity.values
             measured["real diversity"] = _measure.real_diversity(case.real, case.spec, case.seed)
+    moved: tuple[Translated, ...] = ()
+    if "translates" in needs:
+        known = _real_features(case, case.real.rows, done, cache_dir).features
+        moved = translated(case.model, case.real, known, case.extractor, case.seed, done)
     if "points" in needs:
         measured["points"] = _sides.points_of(case.model, case.made, case.made_rows, case.real, case.n_fake, case.seed)
         done(case.n_fake)
@@ -204,6 +211,7 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
         codes=codes,
         factors=factors,
         inferred=inferred,
+        translated=moved,
     )
 
 

@@ -327,13 +327,19 @@ def model_of(run: Any) -> Any:
 
 
 def models_that(capability: str) -> list[str]:
-    """Names of the registered models with a capability.
+    """Names of the registered models with a capability, in words where it takes a setting.
 
     Example:
-        >>> "vae" in models_that("reconstructs")
-        True
+        >>> "vae" in models_that("reconstructs"), models_that("restyles")
+        (True, ['stargan trained with --set model.styles=64'])
     """
-    return [name for name in MODELS.names() if capability in capabilities(MODELS.get(name))]
+    found = []
+    for name in MODELS.names():
+        cls = MODELS.get(name)
+        if capability in capabilities(cls):
+            setting = cls.optional.get(capability)
+            found.append(name if setting is None else f"{name} trained with --set {setting}")
+    return found
 
 
 def draw(

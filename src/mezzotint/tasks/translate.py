@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from mezzotint.data.output import save_picture
 from mezzotint.data.singles import Single, Singles
 from mezzotint.data.types import NARROWED, BadFile
 from mezzotint.engine.capabilities import require
+from mezzotint.engine.ways import in_style
 from mezzotint.tasks._folders import refuse_file
+from mezzotint.tasks._style import check_style, refuse_alpha, style_for
 from mezzotint.tasks._tiles import by_tiles
 from mezzotint.tasks.reconstruct import unique_stems
 from mezzotint.tasks.sample import models_that
@@ -46,7 +49,9 @@ def translate(
     source: str | Path,
     out: str | Path,
     *,
-    to: str,
+    to: str | None = None,
+    style_seed: int | None = None,
+    like: str | Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Changed:
@@ -56,14 +61,18 @@ def translate(
         run: an opened run, whose model translates.
         source: a picture, a folder or an archive.
         out: a folder; it is made if it is not there. Each picture becomes a PNG file of its own name.
-        to: the name of a domain; or of attributes, "smile=1,hat=0", where the others stay as the model sees them.
+        to: the name of a domain; or of attributes, "smile=1,hat=0", where the others stay as the model sees them. When
+            left out every domain has its turn, in a folder of its name within `out`.
+        style_seed: of a model with style codes: which style is drawn, the same one for all pictures; 0 is usual.
+        like: of such a model: a picture of the domain `to`, whose style all shall have.
         overwrite: replace files of these names.
         progress: called with (done, all).
 
     Raises:
-        CapabilityError: the model does not translate.
-        ConfigError: there is no such domain, or `out` is (the name of) a file, or holds a file of one of the names.
-        DataError: there is nothing to read.
+        CapabilityError: the model does not translate, or has no style codes.
+        ConfigError: there is no such domain, `out` is (the name of) a file, or holds a file of one of the names, or
+            style and domain do not go together.
+        DataError: there is nothing to read, or `like` is not one picture.
 
     Example:
         >>> import tempfile
@@ -76,14 +85,65 @@ def translate(
         >>> translate(model, folder + "/a.jpg", folder + "/b", to="night").files
         ('a.png',)
     """
+    model, common = translating(run), {"overwrite": overwrite}
+    check_style(to, style_seed, like)
+    if to is not None:
+        change = change_to(model, to, style_seed, like)
+        return change_each(Singles(source), out, change, model.spec.channels, progress=progress, **common)
+    names = model.domains()
+    if model.spec.attributes:
+        raise ConfigError(f"Say which attributes pictures shall have with --to, such as {names[0]}=1.")
+    found = []
+    for k, (name, folder) in enumerate(zip(names, folders_of(names), strict=True)):
+        moved = None if progress is None else partial(_of_several, progress, k, len(names))
+        change = change_to(model, name, style_seed, like)
+        made = change_each(Singles(source), Path(out) / folder, change, model.spec.channels, progress=moved, **common)
+        found.append(replace(made, files=tuple(f"{folder}/{file}" for file in made.files)))
+    first = found[0]
+    every = tuple(name for made in found for name in made.names), tuple(file for made in found for file in made.files)
+    return Changed(Path(out), *every, first.left_out, first.notes)
+
+
+def _of_several(progress: Callable[[int, int], None], k: int, several: int, done: int, count: int) -> None:
+    progress(k * count + done, several * count)
+
+
+def folders_of(domains: Sequence[str]) -> list[str]:
+    """A folder's name for each domain, which every file system takes.
+
+    Example:
+        >>> folders_of(("summer", "v1.5", "a/b"))
+        ['summer', 'v1.5', 'b']
+    """
+    return unique_stems([f"{name}.png" for name in domains])
+
+
+def translating(run: Any) -> Any:
+    """The model of a run, or the model itself, if it translates.
+
+    Raises:
+        CapabilityError: it does not.
+    """
     model = getattr(run, "model", run)
     require(model, "translates", "translate", others=models_that("translates"))
+    return model
+
+
+def change_to(model: Any, to: str, style_seed: int | None, like: str | Path | None) -> Callable[[Tensor], Tensor]:
+    """What is done to each picture [1, C, H, W] of any size; large ones are taken in tiles.
+
+    Raises:
+        CapabilityError, ConfigError, DataError: as of `translate`.
+    """
     asked = wanted_attributes(model.domains(), to) if model.spec.attributes else None
     domain = wanted(model.domains(), to) if asked is None else None
+    style = style_for(model, domain, style_seed, like)
 
     @torch.no_grad()
     def change(picture: Tensor) -> Tensor:
         x = picture.to(model.device)
+        if style is not None:
+            return by_tiles(in_style(model, style), x)
         if asked is None:
             target = domain
         else:  # what is not asked for stays as it is, in the model's eyes
@@ -92,14 +152,7 @@ def translate(
                 target[:, k] = value
         return by_tiles(lambda part: model.translate(part, target), x)
 
-    return change_each(
-        Singles(source),
-        out,
-        change,
-        model.spec.channels,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    return change
 
 
 def wanted(domains: Sequence[str], to: str) -> Tensor:
@@ -153,8 +206,7 @@ def change_each(
     """
     folder = Path(out)
     refuse_file(folder, "Pictures")
-    if channels not in (1, 3):
-        raise ConfigError("Transparency is kept as it is, so this is for models of grey or colour pictures.")
+    refuse_alpha(channels)
     stems = unique_stems(pictures.names)
     files = {name: f"{stem}.png" for name, stem in zip(pictures.names, stems, strict=True)}
     taken = None if overwrite else next((file for file in files.values() if (folder / file).exists()), None)

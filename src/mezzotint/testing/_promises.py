@@ -117,6 +117,25 @@ def _translates(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     assert made.shape == wider.shape, f"{model.name}.translate gives {tuple(made.shape)} of {tuple(wider.shape)}"
 
 
+def _restyles(model: Any, pictures: Tensor, _: Tensor | None) -> None:
+    count, n = len(model.domains()), len(pictures)
+    for k in range(count):
+        domains = torch.eye(count)[[k] * n]
+        styles = model.draw_styles(domains, seed=3)
+        assert len(styles) == n, f"{model.name}.draw_styles has shape {tuple(styles.shape)}"
+        assert torch.equal(styles, model.draw_styles(domains, seed=3)), f"{model.name}.draw_styles ignores its seed"
+        other = model.draw_styles(domains, seed=4)
+        assert not torch.equal(styles, other), f"{model.name}.draw_styles does not depend on its seed"
+        few = model.draw_styles(domains[:2], seed=3)
+        assert torch.allclose(styles[:2], few, atol=1e-4), f"{model.name}: style k depends on the number of styles"
+        made = model.restyle(pictures, styles)
+        _in_range(made, n, model, "restyle")
+        assert not torch.equal(made, model.restyle(pictures, other)), f"{model.name}.restyle ignores the style"
+        read = model.styles_of(torch.nn.functional.pad(pictures, (0, 5, 0, 3), mode="replicate"), domains)
+        assert read.shape == styles.shape, f"{model.name}.styles_of has shape {tuple(read.shape)}"
+        assert bool(torch.isfinite(read).all()), f"{model.name}.styles_of is not finite"
+
+
 def _reads(model: Any, pictures: Tensor, _: Tensor | None) -> None:
     found = model.read(pictures)
     assert found.shape == (len(pictures), len(model.domains())), f"{model.name}.read has shape {tuple(found.shape)}"
@@ -160,6 +179,7 @@ PROMISES: dict[str, Callable[[Any, Tensor, Tensor | None], None]] = {
     "infers": _infers,
     "quantises": _quantises,
     "translates": _translates,
+    "restyles": _restyles,
     "reads": _reads,
     "explains": _explains,
 }

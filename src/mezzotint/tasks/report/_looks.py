@@ -18,6 +18,7 @@ from mezzotint.data.scatter import SHOWN, sheet, stored
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.ways import evenly, side_by_side, ways
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.neighbours import nearest
 from mezzotint.metrics.pixel import psnr
@@ -193,16 +194,15 @@ def _traversals(run: Any) -> dict[str, Any]:
 
 def _translations(run: Any, pictures: PictureSet) -> dict[str, Any]:
     held = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
-    domains = run.model.domains()
-    across = max(1, 9 // (1 + len(domains)))
-    some = held[np.unique(np.linspace(0, len(held) - 1, 6 * across).astype(int))]  # of all domains, in their order
+    found = ways(run.model)
+    across = side_by_side(1 + len(found))
+    some = held[evenly(len(held), 6 * across)]  # of all domains, in their order
     given = to_tensor(fit_channels(pictures.pictures[some], run.model.spec), run.model.device)
-    shown = [given]
     with torch.no_grad():
-        for k in range(len(domains)):
-            shown.append(run.model.translate(given, torch.eye(len(domains))[[k] * len(given)]).float())
+        shown = [given, *(way.change(given).float() for way in found)]
     rows = to_uint8(torch.stack(shown, 1).flatten(0, 1).cpu().numpy())
-    alt = f"{len(given)} held-out pictures, each followed by what it becomes: {', '.join(domains)}"
+    names = ", ".join(way.name for way in found)
+    alt = f"{len(given)} held-out pictures, each followed by what it becomes: {names}"
     return {"translations": figure(rows, alt, across * len(shown))}
 
 
