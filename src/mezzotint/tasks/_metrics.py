@@ -25,7 +25,7 @@ from mezzotint.metrics.score import Better, Estimate, mean_estimate
 from mezzotint.metrics.sliced import sliced_wasserstein
 from mezzotint.metrics.ssim import scale_note, scales
 from mezzotint.tasks._features import Features
-from mezzotint.tasks._translated import Translated
+from mezzotint.tasks._translated import Translated, distances
 
 PAIRED = 2000
 """Pictures that scores of pairs (PSNR, SSIM, diversity) and the likelihood are measured on, at most."""
@@ -268,16 +268,7 @@ def _latent(g: Gathered) -> list[Found]:
 
 
 def _translation(g: Gathered) -> list[Found]:
-    sides: list[tuple[str, Better, NDArray[np.float32], Translated]] = []
-    for each in g.translated:
-        sides += [("", "lower", each.after, each), (" before translation", "none", each.before, each)]
-    return [
-        Found(
-            *(f"{g.extractor.title} to {each.domain}{when}", f"frechet, to {each.domain}{when}", way),
-            *(frechet_distance(each.real, seen, seed=g.seed), len(each.real), len(seen)),
-        )
-        for when, way, seen, each in sides
-    ]
+    return [Found(*each) for each in distances(g.translated, g.extractor.title, g.seed)]
 
 
 METRICS: dict[str, Metric] = {

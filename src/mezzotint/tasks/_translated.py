@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from mezzotint.data.output import to_uint8
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
 from mezzotint.metrics.extractor import Extractor
+from mezzotint.metrics.frechet import frechet_distance
+from mezzotint.metrics.score import Better, Estimate
 from mezzotint.tasks import _features
 from mezzotint.tasks._sides import RealSide
 from mezzotint.tasks.reconstruct import fit_channels
@@ -119,6 +121,27 @@ def translated(
         after = _features.extract(chunks, len(each.sources), extractor, moved).features
         found.append(Translated(each.domain, features[each.real], features[each.sources], after))
     return tuple(found)
+
+
+def distances(
+    found: Sequence[Translated], title: str, seed: int
+) -> Iterator[tuple[str, str, Better, Estimate, int, int]]:
+    """Of each domain, after translation and before: title, metric, direction, distance, and how many of each side.
+
+    Args:
+        found: what there is.
+        title: what the distance is called.
+        seed: of its interval.
+    """
+    for each in found:
+        sides: list[tuple[str, Better, NDArray[np.float32]]] = [
+            ("", "lower", each.after),
+            (" before translation", "none", each.before),
+        ]
+        for when, way, seen in sides:
+            to = f"to {each.domain}{when}"
+            distance = frechet_distance(each.real, seen, seed=seed)
+            yield f"{title} {to}", f"frechet, {to}", way, distance, len(each.real), len(seen)
 
 
 @torch.no_grad()
