@@ -1,8 +1,10 @@
-"""The public implementations of CycleGAN and StarGAN as peers, from a folder with a copy of their repository.
+"""The public implementations of CycleGAN, StarGAN and AdaIN as peers, from a folder with a copy of their repository.
 
 - CycleGAN: github.com/junyanz/pytorch-CycleGAN-and-pix2pix, its class `CycleGANModel`, whose `optimize_parameters` is a
   step.
 - StarGAN: github.com/yunjey/stargan, its class `Solver`, whose `train` is called.
+- AdaIN: github.com/naoto0804/pytorch-AdaIN, its class `Net`, which gives the losses; the step around it is that of its
+  `train.py`.
 
 They start from our first weights and read our pictures in our order, without their data loaders (and so without
 torchvision), in float32; their last weights are their result. Nothing of theirs is copied here.
@@ -87,6 +89,45 @@ class PeerCycleGAN:
         (place,) = to.argmax(1).unique().tolist()
         made: Tensor = (self.model.netG_A if place == 1 else self.model.netG_B)(pictures)
         return made
+
+
+class PeerAdaIN:
+    """The program that most use for AdaIN, on eight contents and eight styles of two folders.
+
+    Args:
+        folder: of the repository.
+        model: a fresh `adain` of ours with VGG-19's widths, of which it has the first weights.
+        pictures: two classes; it reads the train split.
+        config: the batch and the seed.
+    """
+
+    def __init__(self, folder: Path, model: Any, pictures: PictureSet, config: TrainConfig) -> None:
+        self.config, self.step, self.style_weight = config, 0, model.config.style_weight
+        model.begin(lambda count: (torch.empty(0), None))
+        self.batches = model.order(pictures, config.batch_size, config.seed, rows=pictures.splits["train"])
+        module = _imported(folder, "net", ("net", "function"))
+        vgg = nn.Sequential(*list(module.vgg.children())[:31])
+        colours, *rest = (layer for layer in vgg if isinstance(layer, nn.Conv2d))
+        with torch.no_grad():  # ours takes values from -1 to 1, and has no convolution of the colours
+            nn.init.dirac_(colours.weight)
+            nn.init.zeros_(colours.bias)
+            for ours, theirs in zip(model.encoder.convolutions(), rest, strict=True):
+                theirs.load_state_dict(ours.state_dict())
+        copy_convolutions(model.decoder, module.decoder)
+        self.model = module.Net(vgg, module.decoder).train()
+        self.optimizer = torch.optim.Adam(self.model.decoder.parameters(), lr=model.config.lr)
+
+    def round(self) -> None:
+        """One step."""
+        raw = self.batches.at(self.step * self.config.batch_size, self.config.batch_size)
+        x = to_tensor(raw.pictures, torch.device("cpu"))
+        content, style = self.model(x[0::2], x[1::2])
+        loss = content + self.style_weight * style
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.losses = (content.item(), style.item())
+        self.step += 1
 
 
 class PeerStarGAN:

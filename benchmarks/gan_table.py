@@ -55,6 +55,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "infogan": WIDE,
     "gan": ("model.width=16", "model.discriminator_width=12"),
 }
+SETS = ("cifar10", "cifar10-lossless", *SIZES)
 AUGMENTED = ("none", "diffaugment", "adaptive")
 
 
@@ -85,7 +86,7 @@ def planned(plan: str, seeds: list[int]) -> list[Entry]:
     found = []
     for seed in seeds:
         if plan == "table":
-            for name in ("cifar10", "cifar10-lossless", *SIZES):
+            for name in SETS:
                 found += [Entry(name, model, settings, seed) for model, settings in MODELS.items()]
         elif plan == "few":
             for name in ("cifar10-lossless", "orl"):
@@ -136,7 +137,7 @@ def train(entry: Entry, seconds: float, out: Path, precision: str) -> str:
 def run(options: argparse.Namespace) -> None:
     """Train what has not finished."""
     todo = [e for e in planned(options.plan, options.seeds) if not (e.folder(options.out) / "run.json").is_file()]
-    todo = [entry for entry in todo if entry.model in options.models]
+    todo = [entry for entry in todo if entry.model in options.models and entry.set in options.sets]
     print(f"{len(todo)} trainings, at least {len(todo) * options.seconds / 60 / options.jobs:.0f} minutes", flush=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(options.jobs, mp.get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -195,6 +196,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="to train these only")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="to train on these only")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("gan-table"))
     options = parser.parse_args()

@@ -3,16 +3,18 @@
     python benchmarks/translate_step.py --model cyclegan --peer pytorch-CycleGAN-and-pix2pix --turns 7
     python benchmarks/translate_step.py --model stargan --peer stargan --turns 5
     python benchmarks/translate_step.py --model stargan --peer stargan --networks own --turns 5
+    python benchmarks/translate_step.py --model adain --peer pytorch-AdaIN --turns 5
     python benchmarks/translate_step.py --model cyclegan --peer pytorch-CycleGAN-and-pix2pix --turns 7 --apart
     python benchmarks/translate_step.py --model cyclegan --size 32 --turns 1 --set width=8 blocks=1   # a try
 
 Same networks, first weights, batch, pictures and threads, with all that belongs to a step: the pool of pictures of
 before, the gradient penalty, Adam. A step of `cyclegan` is one of all four networks on a picture of each domain, at 128
 pixels as in its paper's smaller setting; one of `stargan` is five turns of the discriminator and one of the generator,
-on 16 pictures each of 64 pixels. Ours is the engine as `train` runs it, in the number format that it would take; the
-peers (github.com/junyanz/pytorch-CycleGAN-and-pix2pix, github.com/yunjey/stargan, a folder each, `--peer`) are float32
-and eager, in their own loops. StarGAN's loop has our networks, or with `--networks own` its own, which halve and double
-by 4x4 instead of 3x3.
+on 16 pictures each of 64 pixels; one of `adain` is eight contents in eight styles, at 256 pixels, with the widths of
+VGG-19 and with weights that nobody has trained. Ours is the engine as `train` runs it, in the number format that it
+would take; the peers (github.com/junyanz/pytorch-CycleGAN-and-pix2pix, github.com/yunjey/stargan,
+github.com/naoto0804/pytorch-AdaIN, a folder each, `--peer`) are float32 and eager, in their own loops. StarGAN's loop
+has our networks, or with `--networks own` its own, which halve and double by 4x4 instead of 3x3.
 
 GFLOP are those of all products of a step, as torch counts them on plain layers; ours and the peer's own. The peak is
 that of the 3x3 convolution of `dcgan_step.py`, in our number format, in the same turns. In one process the peer profits
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +40,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from _translation import set_of, table
-from _translation_peers import PeerCycleGAN, PeerStarGAN
+from _translation_peers import PeerAdaIN, PeerCycleGAN, PeerStarGAN
 from _turns import Player, in_processes, in_turn, ratio
 from dcgan_step import PEAK, PEAK_GFLOP, peak
 from mezzotint.core.config import parse_assignments
@@ -48,6 +51,7 @@ from mezzotint.engine.device import has_bf16, keep_freed_memory
 from mezzotint.engine.loop import Trainer
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d
+from mezzotint.nn.vgg import StyleEncoder
 
 CPU = torch.device("cpu")
 PRECISION: Any = "bf16" if has_bf16(CPU) else "fp32"
@@ -76,6 +80,7 @@ class Kind(NamedTuple):
         pictures: size -> a set.
         peer: (folder, model, pictures, config, networks) -> something with `round()`, one step.
         turns: batches that a step reads.
+        settings: of the model, where nothing else is asked for.
     """
 
     size: int
@@ -83,11 +88,28 @@ class Kind(NamedTuple):
     pictures: Callable[[int], PictureSet]
     peer: Callable[[Path, Any, PictureSet, TrainConfig, str], Any]
     turns: int = 1
+    settings: Callable[[], dict[str, Any]] = dict
+
+
+def as_vgg() -> dict[str, Any]:
+    """Networks of VGG-19's widths to relu4_1, from a file of weights that nobody has trained."""
+    encoder = StyleEncoder(64, 4)
+    file = Path(tempfile.gettempdir()) / "mezzotint-untrained-vgg.pth"
+    if not file.exists():
+        torch.manual_seed(0)
+        tensors = [torch.eye(3)[:, :, None, None], torch.zeros(3)]
+        for conv in encoder.convolutions():
+            tensors += [nn.init.kaiming_normal_(torch.empty_like(conv.weight)).detach(), torch.zeros(conv.out_channels)]
+        torch.save({str(k): value for k, value in enumerate(tensors)}, file)
+    return {"encoder": "vgg19", "levels": 4, "width": 64, "vgg_file": str(file)}
 
 
 KINDS: dict[str, Kind] = {
     "cyclegan": Kind(128, 2, two_domains, lambda folder, model, x, c, networks: PeerCycleGAN(folder, model, x, c)),
     "stargan": Kind(64, 16, five_attributes, PeerStarGAN, 5),
+    "adain": Kind(
+        256, 16, two_domains, lambda folder, model, x, c, networks: PeerAdaIN(folder, model, x, c), 1, as_vgg
+    ),
 }
 
 
@@ -226,7 +248,7 @@ def main() -> None:
     parser.add_argument("--apart", action="store_true", help="each in a process of its own")
     options = parser.parse_args()
     kind = KINDS[options.model]
-    settings = parse_assignments(f"model.{each}" for each in options.set).get("model", {})
+    settings = kind.settings() | parse_assignments(f"model.{each}" for each in options.set).get("model", {})
     size, batch = options.size or kind.size, options.batch_size or kind.batch
     work = Work(options.model, size, batch, settings, options.networks)
     work_of = {OURS: gflop(Ours(work, "fp32", plain=True))}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.core import atomic
-from mezzotint.core.errors import ConfigError, DataError, MissingExtra
+from mezzotint.core.errors import ConfigError, DataError
 from mezzotint.data._png16 import png16
+from mezzotint.data.film import movie
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 FILM_SUFFIXES = (".gif", ".mp4", ".webm")
@@ -208,8 +208,8 @@ def save_film(path: str | Path, frames: NDArray[np.uint8], fps: float = 24, back
     opaque = _lay_on(frames, background)
     writers: dict[str, Callable[[], bytes]] = {
         ".gif": lambda: _gif(opaque, fps),
-        ".mp4": lambda: _movie(opaque, fps, "mp4", "libx264", {"crf": "17", "preset": "medium"}),
-        ".webm": lambda: _movie(opaque, fps, "webm", "libvpx-vp9", {"crf": "22", "b": "0", "cpu-used": "4"}),
+        ".mp4": lambda: movie(opaque, fps, "mp4"),
+        ".webm": lambda: movie(opaque, fps, "webm"),
     }
     atomic.write_bytes(path, writers[suffix]())
 
@@ -270,22 +270,3 @@ def _palette(frames: NDArray[np.uint8]) -> Image.Image:
         palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2)
     palette.info["exact"] = exact
     return palette
-
-
-def _movie(frames: NDArray[np.uint8], fps: float, container: str, codec: str, options: dict[str, str]) -> bytes:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra(f"Writing {'MP4' if container == 'mp4' else 'WebM'} films", "film") from error
-    _, height, width, channels = frames.shape
-    padding = ((0, height % 2), (0, width % 2), (0, 0))
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container, options={"fflags": "+bitexact"}) as film:
-        video = film.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
-        video.width, video.height, video.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        for frame in frames:
-            padded = np.ascontiguousarray(np.pad(frame, padding, mode="edge"))
-            array, layout = (padded[..., 0], "gray") if channels == 1 else (padded, "rgb24")
-            film.mux(video.encode(av.VideoFrame.from_ndarray(array, format=layout)))
-        film.mux(video.encode())
-    return buffer.getvalue()

@@ -23,7 +23,7 @@ from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.checkpoint import CheckpointStore
 from mezzotint.engine.model import Model
-from mezzotint.engine.ways import preview_of
+from mezzotint.engine.ways import preview_of, styles_beside
 
 if TYPE_CHECKING:
     from mezzotint.engine.loop import Trainer
@@ -184,7 +184,7 @@ class Previews(Callback):
         """Write the picture of this round."""
         with trainer.using() as model:
             count = self.count if model.spec.points is None else max(self.count, SHOWN)
-            spread = "translates" in capabilities(model)
+            spread = bool({"translates", "stylizes"} & set(capabilities(model)))
             picture = preview(model, trainer.held_out(count, spread=spread)[0], count)
         if picture is not None:
             save_picture(self.folder / f"step-{trainer.step:08d}.png", picture)
@@ -217,6 +217,8 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
         return sheet(made, points, real=None if points is None else packed(held_out))
     if "translates" in offers:
         return preview_of(model, held_out)
+    if "stylizes" in offers:
+        return styles_beside(model, held_out)
     if "reconstructs" in offers:
         again = can.reconstruct(held_out)
         if points is not None:

@@ -173,6 +173,27 @@ class Restyles(Protocol):
 
 
 @runtime_checkable
+class Stylizes(Protocol):
+    """Draws pictures of any size with the style of others, in parts if need be."""
+
+    def styles(self, pictures: Tensor) -> Tensor:
+        """Mean and deviation [N, 2, F] of each picture's features."""
+        ...
+
+    def content(self, pictures: Tensor) -> Tensor:
+        """Features [N, F, h, w]; each depends on its own pixels and on `reach.encode` around them."""
+        ...
+
+    def draw(self, features: Tensor) -> Tensor:
+        """Pictures of features; a pixel depends on the feature it lies in and on `reach.decode` around it."""
+        ...
+
+    def stylize(self, pictures: Tensor, styles: Tensor, alpha: float = 1.0) -> Tensor:
+        """Pictures of the same size in these styles."""
+        ...
+
+
+@runtime_checkable
 class Reads(Protocol):
     """Tells of which domains pictures are."""
 
@@ -206,6 +227,7 @@ CAPABILITIES: dict[str, type] = {
         Quantises,
         Translates,
         Restyles,
+        Stylizes,
         Reads,
         Explains,
     )

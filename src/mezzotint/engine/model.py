@@ -118,7 +118,7 @@ class Model(nn.Module):
     """Of a model that is fitted: the buffers that hold what is estimated; further ones hold sums on the way to it."""
     doubles: ClassVar[bool] = False
     """Whether it computes in double precision, which not every device has."""
-    order: ClassVar[type[Batches]] = Batches
+    order: type[Batches] = Batches
     """In which order it is shown pictures: `ByClass` and `Pairs` of `data.domains` are for two domains at once."""
     averaged: ClassVar[tuple[str, ...]] = ()
     """Submodules of which the engine keeps a moving average (EMA), used whenever the model is used."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.data.captions import headed
-from mezzotint.data.output import to_uint8
+from mezzotint.data.output import grid, to_uint8
 
 SOURCE = "source"
 """The name of the column of what is translated."""
@@ -108,6 +108,29 @@ def preview_of(model: Any, pictures: Tensor) -> NDArray[np.uint8]:
     found = ways(model)
     across = side_by_side(1 + len(found))
     return beside(pictures[evenly(len(pictures), _ROWS * across)], found, across)
+
+
+def styles_beside(model: Any, pictures: Tensor, styles: int = 5, rows: int = 4) -> NDArray[np.uint8]:
+    """A sheet of a model that stylizes: styles above, contents at the left, and each content in each style.
+
+    Args:
+        model: in evaluation mode.
+        pictures: [N, C, H, W] in [-1, 1]; the first are contents, the last ones styles.
+
+    Example:
+        >>> from mezzotint.engine.model import PictureSpec, build
+        >>> model = build("adain", {"width": 4}, PictureSpec(3, 32, 32)).eval()
+        >>> styles_beside(model, torch.zeros(3, 3, 32, 32), styles=2, rows=1).shape[2]
+        3
+    """
+    x = pictures.float().cpu()
+    above, left = x.flip(0)[:styles], x[:rows]
+    looks = model.styles(above)
+    lines = [torch.cat((torch.ones_like(x[:1]), above))]
+    for content in left:
+        made = model.stylize(content[None].expand(len(above), -1, -1, -1), looks).float().cpu()
+        lines.append(torch.cat((content[None], made)))
+    return grid(to_uint8(torch.cat(lines).numpy()), columns=1 + len(above))
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:

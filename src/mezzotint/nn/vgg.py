@@ -5,6 +5,7 @@ Edges are continued by reflection, as in style transfer, so that no frame is see
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -60,24 +61,24 @@ class StyleEncoder(nn.Module):
     def __init__(self, width: int, levels: int) -> None:
         super().__init__()
         wide = widths_of(width, levels)
-        self.stages = nn.ModuleList([nn.ModuleList([Reflected(3, wide[0], 3, bias=True)])])
-        for (a, b), count in zip(pairwise(wide), CONVOLUTIONS[1:levels], strict=True):
-            same = [Reflected(a, a, 3, bias=True) for _ in range(count - 1)]
-            self.stages.append(nn.ModuleList([*same, Reflected(a, b, 3, bias=True)]))
+        self.further = nn.ModuleList()  # a level's further convolutions, which lead to the pool
+        for w, count in zip(wide, CONVOLUTIONS[1:levels], strict=False):
+            self.further.append(nn.Sequential(*_rectified(Reflected(w, w, 3, bias=True) for _ in range(count - 1))))
+        self.leading = nn.ModuleList(Reflected(a, b, 3, bias=True) for a, b in pairwise((3, *wide)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        found = []
-        for k, stage in enumerate(self.stages):
-            *same, last = stage
-            for layer in same:
-                x = F.relu(layer(x))
-            x = F.relu(last(F.max_pool2d(x, 2, ceil_mode=True) if k else x))
+        x = F.relu(self.leading[0](x))
+        found = [x]
+        for same, to in zip(self.further, list(self.leading)[1:], strict=True):
+            x = F.relu(to(F.max_pool2d(same(x), 2, ceil_mode=True)))
             found.append(x)
         return tuple(found)
 
     def convolutions(self) -> list[nn.Conv2d]:
         """conv1_1, conv1_2, conv2_1 and so on: what weights of others are put into."""
-        return [layer.conv for stage in self.stages for layer in stage]
+        further = [[layer for layer in same.modules() if isinstance(layer, nn.Conv2d)] for same in self.further]
+        to = [module.get_submodule("conv") for module in self.leading]
+        return [conv for k, last in enumerate(to) for conv in (*(further[k - 1] if k else ()), last)]
 
 
 class StyleDecoder(nn.Module):
@@ -100,15 +101,15 @@ class StyleDecoder(nn.Module):
     def __init__(self, features: int, width: int, levels: int) -> None:
         super().__init__()
         wide = widths_of(width, levels)
-        self.stages = nn.ModuleList()
+        stages: list[nn.Module] = []
         inside = features
         for k in reversed(range(1, levels)):
-            count = CONVOLUTIONS[k] - 1
-            first = Reflected(inside, wide[k - 1], 3, bias=True)
-            self.stages.append(
-                nn.ModuleList([first, *(Reflected(wide[k - 1], wide[k - 1], 3, bias=True) for _ in range(count))])
-            )
-            inside = wide[k - 1]
+            w = wide[k - 1]
+            same = (Reflected(w, w, 3, bias=True) for _ in range(CONVOLUTIONS[k] - 1))
+            stages += [Reflected(inside, w, 3, bias=True), nn.ReLU(), nn.UpsamplingNearest2d(scale_factor=2)]
+            stages += _rectified(same)
+            inside = w
+        self.stages = nn.Sequential(*stages)
         self.last = Reflected(inside, 3, 3, bias=True)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -118,12 +119,12 @@ class StyleDecoder(nn.Module):
         nn.init.xavier_normal_(self.last.conv.weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        x = features
-        for first, *same in (list(stage) for stage in self.stages):
-            x = F.interpolate(F.relu(first(x)), scale_factor=2, mode="nearest")
-            for layer in same:
-                x = F.relu(layer(x))
-        return self.last(x).float()
+        made: Tensor = self.last(self.stages(features))
+        return made.float()
+
+
+def _rectified(layers: Iterable[nn.Module]) -> list[nn.Module]:
+    return [each for layer in layers for each in (layer, nn.ReLU())]
 
 
 def reach(levels: int) -> Reach:

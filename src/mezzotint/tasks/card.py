@@ -34,7 +34,9 @@ def write_card(run: Run, pictures: PictureSet, count: int = 64, *, scores: bool 
         What `held_out_scores` found.
     """
     rows = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
-    shown = rows[evenly(len(rows), count)] if "translates" in capabilities(run.model) else rows[:count]
+    shown = (
+        rows[evenly(len(rows), count)] if {"translates", "stylizes"} & set(capabilities(run.model)) else rows[:count]
+    )
     with torch.no_grad():
         picture = preview(run.model, to_tensor(pictures.pictures[shown], run.model.device), count)
     if picture is not None:
@@ -80,6 +82,8 @@ def use_of(run: Run, path: str) -> str:
     if "translates" in offered:
         known: Any = run.model
         return f"mezzotint translate {path} PICTURES --to {shlex.quote(known.domains()[-1])} -o out/"
+    if "stylizes" in offered:
+        return f"mezzotint stylize PICTURES --style PICTURE --run {path} -o out/"
     return f"mezzotint sample {path} -n 64 --seed 3 -o grid.png"
 
 

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.app.cli import cluster, codes, data, edit, evaluate, info, latents, report, train, translate, use
+from mezzotint.app.cli import (
+    cluster,
+    codes,
+    data,
+    edit,
+    evaluate,
+    info,
+    latents,
+    report,
+    stylize,
+    train,
+    translate,
+    use,
+)
 from mezzotint.app.cli._answer import EXIT_CODES, Group, listen
 from mezzotint.app.cli._common import examples
 
@@ -55,6 +68,7 @@ codes.add_to(app)
 evaluate.add_to(app)
 cluster.add_to(app)
 translate.add_to(app)
+stylize.add_to(app)
 report.add_to(app)
 data.add_to(app)
 info.add_to(app)

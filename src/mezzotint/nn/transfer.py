@@ -63,8 +63,32 @@ def style_distance(a: Tensor, b: Tensor) -> Tensor:
     return F.mse_loss(a[:, 0], b[:, 0]) + F.mse_loss(a[:, 1], b[:, 1])
 
 
+def unevenness(pictures: Tensor) -> Tensor:
+    """Mean difference [] of neighbouring pixels of [N, C, H, W] (total variation).
+
+    Example:
+        >>> unevenness(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])).item()
+        0.5
+    """
+    x = pictures.float()
+    down, right = (x[:, :, 1:] - x[:, :, :-1]).abs(), (x[..., 1:] - x[..., :-1]).abs()
+    return (down.mean() + right.mean()) / 2
+
+
+def in_colour(pictures: Tensor) -> Tensor:
+    """[N, 3, H, W] of [N, 1 to 4, H, W]: grey is repeated, and transparency left out."""
+    colours = pictures.shape[1] - (1 - pictures.shape[1] % 2)
+    return pictures[:, :colours].expand(-1, 3, -1, -1)
+
+
+def in_channels(pictures: Tensor, channels: int) -> Tensor:
+    """Colour [N, 3, H, W] as [N, channels, H, W]: the mean for grey, and nothing transparent."""
+    x = pictures.mean(1, keepdim=True) if channels < 3 else pictures
+    return x if channels % 2 else torch.cat((x, torch.ones_like(x[:, :1])), 1)
+
+
 def match_colours(style: Tensor, content: Tensor) -> Tensor:
-    """The style's picture with the content's mean colour and covariance (Gatys et al. 2016, arXiv:1606.05897, section 4).
+    """The style's picture with the content's mean colour and covariance (Gatys et al. 2016, arXiv:1606.05897).
 
     The linear map is that of the square roots of the covariances, which turns no colour more than it has to.
 
