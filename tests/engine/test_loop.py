@@ -18,7 +18,7 @@ from mezzotint.data.batches import Batches
 from mezzotint.engine.model import MODELS, Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.testing import variants_of
-from mezzotint.testing._make import make_pictures, make_trainer, same_tensors
+from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, spec_of, tiny_model
 
 
 def test_dcgan_step_equals_the_plain_loop() -> None:
@@ -67,7 +67,8 @@ def test_resume_at_every_point_of_an_epoch(stop: int, precision: str) -> None:
     pictures = make_pictures(count=26)
     assert len(pictures.splits["train"]) == 20
     for name in MODELS.names():
-        size = 7 if MODELS.get(name).order is Batches else 6  # as many of each class
+        alone = tiny_model(MODELS.get(name), spec_of(pictures)).order is Batches
+        size = 7 if alone else 6  # as many of each class
         straight = make_trainer(MODELS.get(name), pictures, batch_size=size, precision=precision)
         while straight.step < 20:
             straight.round()

@@ -62,6 +62,7 @@ def test_contents_and_styles_are_the_two_folders() -> None:
     assert torch.equal(style, x[[1, 4, 1]])
     content, style = model.pairs(turn(x, torch.zeros(5, dtype=torch.int64)))
     assert torch.equal(content, x)
+    assert style is None
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 47), (16, 100), (9, 9)])

@@ -16,6 +16,7 @@ from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Model, Paper, PictureSpec, register
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
 from mezzotint.models._encoders import SMALL_WIDTH, read_small, read_vgg
+from mezzotint.nn.processes import own, together
 from mezzotint.nn.transfer import adapt, in_channels, in_colour, moments, style_distance, unevenness
 from mezzotint.nn.vgg import Reach, StyleDecoder, StyleEncoder, reach, widths_of
 
@@ -117,11 +118,17 @@ class AdaIN(Model):
         return (Phase("decoder", self.decoder, self.loss, OptimizerSpec("adam", self.config.lr)),)
 
     def loss(self, turn: Turn) -> Terms:
-        """Content and style of what is drawn, by the encoder's features."""
+        """Content and style of what is drawn, by the encoder's features; a style may be another process's picture."""
+        return self._terms(turn, lambda looks: own(together(looks).roll(1, 0), len(looks)))
+
+    def _terms(self, turn: Turn, others: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """The loss; where contents are styles too, `others` gives each the moments [N, 2, F] of another one."""
         content, style = self.pairs(turn)
         with torch.no_grad():
-            wanted = [moments(x) for x in self.encoder(style)]
-            given = self.encoder(content)[-1]
+            features = self.encoder(content)
+            looks = [moments(x) for x in (features if style is None else self.encoder(style))]
+            wanted = [others(look) for look in looks] if style is None else looks
+            given = features[-1]
             target = adapt(given, wanted[-1])
         made = self.decoder(target)[:, :, : content.shape[2], : content.shape[3]]
         seen = self.encoder(made)
@@ -135,18 +142,14 @@ class AdaIN(Model):
             terms["smoothness"] = self.config.smoothness * unevenness(made)
         return terms
 
-    def pairs(self, turn: Turn) -> tuple[Tensor, Tensor]:
-        """Contents and styles [N, 3, h, w] of the turn's pictures."""
-        x = self._parts(turn)
-        if len(self.spec.classes) == 2 and turn.labels is not None:
-            return self._by_folder(x, turn.labels)
-        return x, x.roll(1, 0)
-
-    def _by_folder(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Each picture of the first folder with one of the second, which come again as often as they must."""
+    def pairs(self, turn: Turn) -> tuple[Tensor, Tensor | None]:
+        """Contents and styles [N, 3, h, w] of the turn's pictures; styles are None where contents are styles too."""
+        x, labels = self._parts(turn), turn.labels
+        if len(self.spec.classes) != 2 or labels is None:
+            return x, None
         contents, styles = x[labels == 0], x[labels == 1]
         if not len(contents) or not len(styles):  # held-out pictures may be all of one kind
-            return x, x.roll(1, 0)
+            return x, None
         count = max(len(contents), len(styles))
         turns = torch.arange(count, device=x.device)
         return contents[turns % len(contents)], styles[turns % len(styles)]
@@ -164,7 +167,7 @@ class AdaIN(Model):
 
     def validation_loss(self, turn: Turn) -> Tensor:
         """What is made smaller, on held-out pictures."""
-        return torch.stack(tuple(self.loss(turn).values())).sum()
+        return torch.stack(tuple(self._terms(turn, lambda looks: looks.roll(1, 0)).values())).sum()
 
     # What it can do -------------------------------------------------------------------------------------------------
 
