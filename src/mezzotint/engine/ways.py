@@ -115,7 +115,7 @@ def styles_beside(model: Any, pictures: Tensor, styles: int = 5, rows: int = 4) 
 
     Args:
         model: in evaluation mode.
-        pictures: [N, C, H, W] in [-1, 1]; the first are contents, the last ones styles.
+        pictures: [N, C, H, W] in [-1, 1]; contents are some of the first half, styles some of the second.
 
     Example:
         >>> from mezzotint.engine.model import PictureSpec, build
@@ -124,7 +124,8 @@ def styles_beside(model: Any, pictures: Tensor, styles: int = 5, rows: int = 4) 
         3
     """
     x = pictures.float().cpu()
-    above, left = x.flip(0)[:styles], x[:rows]
+    half = max(1, len(x) // 2)
+    left, above = x[:half][evenly(half, rows)], x[-half:][evenly(half, styles)]
     looks = model.styles(above)
     lines = [torch.cat((torch.ones_like(x[:1]), above))]
     for content in left:
