@@ -19,7 +19,9 @@ class Pixels:
     """Features are the pixels themselves."""
 
     spec = PictureSpec(3, 8, 8)
-    reach = Reach(1, 0, 0)
+
+    def reach(self) -> Reach:
+        return Reach(1, 0, 0)
 
     def content(self, x: torch.Tensor) -> torch.Tensor:
         return x
@@ -89,7 +91,7 @@ def test_what_a_feature_sees_is_no_more_than_reach_says() -> None:
     changed[:, :, 80, 80] += 1
     a, b = model.encoder(x)[-1], model.encoder(changed)[-1]
     rows = (a != b).any(1).any(2)[0].nonzero().flatten()
-    step, sees, around = model.reach
+    step, sees, around = model.reach()
     assert rows.min() * step + step - 1 + sees >= 80
     assert rows.max() * step - sees <= 80
     assert len(rows) >= 2 * (sees // step) - 1

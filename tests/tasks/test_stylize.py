@@ -134,7 +134,7 @@ def test_other_mistakes(folder: Path) -> None:
     look = Look([str(folder / "style.png")])
     with pytest.raises(DataError, match="no file or folder"):
         stylize(folder / "photo.png", folder / "out.png", Look([str(folder / "none.png")]))
-    with pytest.raises(DataError, match="A style is one picture"):
+    with pytest.raises(DataError, match="A style is that of one picture"):
         stylize(folder / "photo.png", folder / "out.png", Look([str(folder)]))
     with pytest.raises(ConfigError, match="steadiness"):
         stylize(folder / "photo.png", folder / "out.png", look, steadiness=1.0)

@@ -108,3 +108,22 @@ def data_to_single(name: str, data: bytes | Unreadable) -> Single | BadFile:
     except Unreadable as error:
         return BadFile(name, str(error))
     return Single(name, row[..., : channels - head.alpha], row[..., -1:] if head.alpha else None, head.narrowed)
+
+
+def one_picture(path: str | Path, what: str) -> Single:
+    """The only picture that there is.
+
+    Args:
+        path: a file, or a folder that holds one.
+        what: what it is for, such as "style".
+
+    Raises:
+        DataError: there are several, or it cannot be read.
+    """
+    found = Singles(path)
+    if len(found) != 1:
+        raise DataError(f"A {what} is that of one picture, and {path} holds {len(found):,}; name one of them.")
+    picture = next(iter(found))
+    if isinstance(picture, BadFile):
+        raise DataError(f"{picture.path} cannot be used: it {picture.reason}; name another picture.")
+    return picture

@@ -6,7 +6,7 @@ Pictures are float32 [N, C, H, W] in [-1, 1]; latents are float32 [N, latent]; l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -180,12 +180,16 @@ class Stylizes(Protocol):
         """Mean and deviation [N, 2, F] of each picture's features."""
         ...
 
+    def reach(self) -> Any:
+        """`step`: pixels a side of a feature; `encode`: how many around it it sees; `decode`: features a pixel sees."""
+        ...
+
     def content(self, pictures: Tensor) -> Tensor:
-        """Features [N, F, h, w]; each depends on its own pixels and on `reach.encode` around them."""
+        """Features [N, F, h, w]; each depends on its own pixels and on `reach().encode` around them."""
         ...
 
     def draw(self, features: Tensor) -> Tensor:
-        """Pictures of features; a pixel depends on the feature it lies in and on `reach.decode` around it."""
+        """Pictures of features; a pixel depends on the feature it lies in and on `reach().decode` around it."""
         ...
 
     def stylize(self, pictures: Tensor, styles: Tensor, alpha: float = 1.0) -> Tensor:

@@ -171,7 +171,6 @@ class AdaIN(Model):
 
     # What it can do -------------------------------------------------------------------------------------------------
 
-    @property
     def reach(self) -> Reach:
         """How far encoder and decoder see; for pictures in parts."""
         return reach(self.config.levels)

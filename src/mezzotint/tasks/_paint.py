@@ -64,7 +64,7 @@ def paint(
     maps = _maps(styles, features.shape[2:], alpha)
     own = moments(features) if steady is None else steady(moments(features))
     scale_shift = [_affine(features, style, own, place) for style, place in zip(styles, maps, strict=True)]
-    step, _, around = model.reach
+    step, _, around = model.reach()
     made = picture.new_empty(1, model.spec.channels, height, width, dtype=torch.float32)
     cells = max(1, tile // step)
     for top in range(0, features.shape[2], cells):
@@ -81,7 +81,7 @@ def paint(
 
 def encode(model: Any, picture: Tensor, tile: int) -> Tensor:
     """Features [1, F, h, w] of a picture [1, C, H, W], from parts of `tile` pixels."""
-    step, sees, _ = model.reach
+    step, sees, _ = model.reach()
     around = -(-sees // step) * step
     height, width = picture.shape[2:]
     tile = -(-tile // step) * step

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mezzotint.core.errors import ConfigError, DataError
-from mezzotint.data.singles import Singles
-from mezzotint.data.types import BadFile
+from mezzotint.core.errors import ConfigError
+from mezzotint.data.singles import one_picture
 from mezzotint.engine.capabilities import require
 from mezzotint.tasks.sample import models_that
 
@@ -42,24 +41,10 @@ def style_for(model: Any, domain: Tensor | None, seed: int | None, like: str | P
     if like is None:
         code = model.draw_styles(domain, seed)
     else:
-        code = model.styles_of(one_picture(like, model.spec.channels).to(model.device), domain)
+        refuse_alpha(model.spec.channels)
+        picture = torch.from_numpy(one_picture(like, "style").to_values(model.spec.channels))[None]
+        code = model.styles_of(picture.to(model.device), domain)
     return code
-
-
-def one_picture(path: str | Path, channels: int) -> Tensor:
-    """The only picture there is, [1, C, H, W] in [-1, 1].
-
-    Raises:
-        DataError: there are several, or it cannot be read.
-    """
-    found = Singles(path)
-    if len(found) != 1:
-        raise DataError(f"A style is that of one picture, and {path} holds {len(found):,}; name one of them.")
-    picture = next(iter(found))
-    if isinstance(picture, BadFile):
-        raise DataError(f"{picture.path} cannot be used: it {picture.reason}; name another picture.")
-    refuse_alpha(channels)
-    return torch.from_numpy(picture.to_values(channels))[None]
 
 
 def refuse_alpha(channels: int) -> None:

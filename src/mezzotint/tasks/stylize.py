@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mezzotint.core.errors import ConfigError, DataError
+from mezzotint.core.errors import ConfigError
 from mezzotint.data.film import FILM_SOURCES, Film, write_film
 from mezzotint.data.output import PICTURE_SUFFIXES, save_picture
-from mezzotint.data.singles import Single, Singles
-from mezzotint.data.types import BadFile
+from mezzotint.data.singles import Single, Singles, one_picture
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.device import choose_device
 from mezzotint.engine.model import PictureSpec, build
@@ -120,7 +119,7 @@ def stylize(
         return _film(painter, path, out, steadiness, overwrite, progress)
     pictures = Singles(source)
     if len(pictures) == 1 and out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
-        return _one(painter, pictures, out, overwrite, progress)
+        return _one(painter, one_picture(source, "picture"), out, overwrite, progress)
     channels = model.spec.channels
     return change_each(pictures, out, painter.draw, channels, overwrite=overwrite, progress=progress)
 
@@ -144,8 +143,8 @@ class Painter:
         for each in look.styles:
             path, weight = split_weight(each)
             self._weights.append(weight)
-            self._pictures.append(self._shrunk(_read(path, "style").to_values(3)))
-        self._masks = [_mask(_read(str(path), "mask")) for path in look.masks]
+            self._pictures.append(self._shrunk(one_picture(path, "style").to_values(3)))
+        self._masks = [_mask(one_picture(path, "mask")) for path in look.masks]
         self._moments = None if look.keep_colour else [model.styles(self._given(x)) for x in self._pictures]
 
     def draw(self, picture: Tensor, steady: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -202,16 +201,6 @@ def split_weight(text: str) -> tuple[str, float]:
     return path, weight
 
 
-def _read(path: str, what: str) -> Single:
-    found = Singles(path)
-    if len(found) != 1:
-        raise DataError(f"A {what} is one picture; {path} holds {len(found):,}.")
-    (picture,) = found
-    if isinstance(picture, BadFile):
-        raise DataError(f"The {what} {path} cannot be used: it {picture.reason}.")
-    return picture
-
-
 def _mask(picture: Single) -> Tensor:
     """[1, 1, H, W] in [0, 1]; what is transparent counts as black."""
     values = torch.from_numpy(picture.to_values(1))[None].add(1).div(2)
@@ -221,12 +210,9 @@ def _mask(picture: Single) -> Tensor:
     return values * torch.from_numpy(alpha).permute(2, 0, 1)[None]
 
 
-def _one(painter: Painter, pictures: Singles, out: Path, overwrite: bool, progress: Any) -> Changed:
+def _one(painter: Painter, picture: Single, out: Path, overwrite: bool, progress: Any) -> Changed:
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} is there already; choose another name, or pass --overwrite.")
-    (picture,) = pictures
-    if isinstance(picture, BadFile):
-        raise DataError(f"{picture.path} cannot be used: it {picture.reason}.")
     x = torch.from_numpy(picture.to_values(painter.model.spec.channels))[None]
     made = picture.with_values(painter.draw(x)[0].cpu().numpy())
     notes: tuple[str, ...] = ()
@@ -239,7 +225,7 @@ def _one(painter: Painter, pictures: Singles, out: Path, overwrite: bool, progre
     save_picture(out, made)
     if progress is not None:
         progress(1, 1)
-    return Changed(out.parent, pictures.names, (out.name,), (), notes)
+    return Changed(out.parent, (picture.name,), (out.name,), (), notes)
 
 
 def _film(painter: Painter, source: Path, out: Path, steadiness: float, overwrite: bool, progress: Any) -> Changed:
