@@ -36,7 +36,8 @@ class Look:
             share what is left; where none is left, the picture keeps its own style.
         alpha: how much of the style, 0 to 1.
         keep_colour: the styles are given the picture's colours first.
-        style_size: pixels of the longer side to which a style is brought; larger ones give larger strokes. 0: as it is.
+        style_size: pixels of the longer side to which a larger style is shrunk; with more, strokes are larger. 0: as it
+            is. No style is magnified, since what is blurred is no style.
     """
 
     styles: Sequence[str]
@@ -169,7 +170,7 @@ class Painter:
     def _shrunk(self, values: np.ndarray) -> Tensor:
         x = torch.from_numpy(values)[None]
         longer, size = max(x.shape[2:]), self.look.style_size
-        if not size or longer == size:
+        if not size or longer <= size:
             return x
         sides = [max(16, round(side * size / longer)) for side in x.shape[2:]]
         return torch.nn.functional.interpolate(x, sides, mode="bilinear", antialias=True, align_corners=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.app.cli._answer import safe
 from mezzotint.app.cli._common import DeviceOption, JsonFlag, QuietFlag, Voice, examples
 from mezzotint.app.cli.use import CheckpointOption, open_run, tell_left_out
 
@@ -46,7 +47,8 @@ def stylize(
     alpha: Annotated[float, typer.Option("--alpha", help="How much of the style, 0 to 1.")] = 1.0,
     keep_colour: Annotated[bool, typer.Option("--keep-colour", help="Keep the picture's own colours.")] = False,
     style_size: Annotated[
-        int, typer.Option("--style-size", help="Pixels of a style's longer side; larger: larger strokes; 0: as it is.")
+        int,
+        typer.Option("--style-size", help="Larger styles are shrunk to so many pixels a side; more: larger strokes."),
     ] = 512,
     steadiness: Annotated[
         float, typer.Option("--steadiness", help="Of a film: 0 lets each frame be, towards 1 it flickers less.")
@@ -76,7 +78,7 @@ def stylize(
     document = {"out": str(out), "files": list(found.files)}
 
     def human(console: Console) -> None:
-        what = f"{len(found.files):,} pictures are in" if len(found.files) > 1 else f"{found.files[0]} is in"
-        console.print(f"{what} {found.out}.")
+        one = f"{found.out / found.files[0]} is drawn."
+        console.print(safe(f"{len(found.files):,} pictures are in {found.out}." if len(found.files) > 1 else one))
 
     voice.result(document, human)
