@@ -67,6 +67,15 @@ def test_more_draws_tighten_the_importance_bound_and_one_is_the_elbo_by_sampling
     assert losses[0] == pytest.approx(several, abs=0.3), "both estimate the ELBO"
 
 
+def test_draws_grow_from_one_to_all() -> None:
+    x, settings = blacks(), {"bound": "importance", "draws_rounds": 100}
+    growing = made(draws=64, **settings)
+    with torch.no_grad():
+        for step, draws in ((0, 1), (50, 8), (100, 64), (900, 64)):
+            wanted = total(made(bound="importance", draws=draws).loss(turn(x)))
+            assert total(growing.loss(turn(x, step=step))) == wanted
+
+
 def test_beta_warmup_and_free_bits_weigh_the_second_part_alone() -> None:
     x = blacks()
     with torch.no_grad():
@@ -96,6 +105,7 @@ def test_the_capacity_pulls_from_both_sides_and_rises() -> None:
         {"capacity": 1.0, "warmup": 5},
         {"layout": "map"},
         {"backward": 2},
+        {"draws_rounds": 2},
         {"gradient": "path", "beta": 2.0},
     ],
 )

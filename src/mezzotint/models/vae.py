@@ -16,6 +16,7 @@ from mezzotint.models._variational import Variational, VariationalConfig
 from mezzotint.nn.bounds import (
     free_bits,
     gaussian_kl_units,
+    grown,
     importance_bound,
     log_ratio,
     resampled,
@@ -31,6 +32,12 @@ class VAEConfig(VariationalConfig):
         "elbo", "What is trained on: the ELBO, or the importance-weighted bound of several draws (IWAE)."
     )
     draws: int = option(1, "Draws of z for each picture; the importance-weighted bound needs several.", ge=1, le=1000)
+    draws_rounds: int = option(
+        0,
+        "Rounds in which the draws of the importance-weighted bound grow from 1, for early ones need few; 0: all from "
+        "the start.",
+        ge=0,
+    )
     backward: int = option(
         0,
         "Of the draws of the importance-weighted bound, gradients flow through so many, drawn by weight, which is "
@@ -58,10 +65,9 @@ class VAEConfig(VariationalConfig):
                 f"the importance-weighted bound has no KL divergence of its own that {shaped[0]} could shape; leave it "
                 "out, or set model.bound=elbo"
             )
-        if self.bound == "elbo" and self.backward:
-            raise ValueError(
-                "backward chooses among the draws of the importance-weighted bound; set model.bound=importance"
-            )
+        if self.bound == "elbo" and (self.backward or self.draws_rounds):
+            name, does = ("backward", "chooses among") if self.backward else ("draws_rounds", "is about")
+            raise ValueError(f"{name} {does} the draws of the importance-weighted bound; set model.bound=importance")
         if self.gradient == "path" and not self.plain:
             raise ValueError(
                 "the path gradient is that of the bound itself, without beta, capacity, warmup or free_bits"
@@ -90,6 +96,8 @@ class VAE(Variational):
 
     - `bound=importance`: log 1/K sum_k p(x, z_k) / q(z_k|x) of K `draws`, which is tighter (IWAE, Burda et al. 2016,
       arXiv:1509.00519, eq. 8).
+    - `draws_rounds`: K grows from 1 by a constant factor a round, and is all `draws` after so many rounds. What early
+      rounds learn one draw teaches as well, and the sum of all draws is a quarter.
     - `backward`: gradients flow through so many of these draws, taken by their weights, whose mean is the gradient
       through all (section 3 there has one); most of a step's time is saved.
     - `gradient=path`: the encoder learns from how z moves alone. The other part of its gradient, of log q(z|x) at a
@@ -129,7 +137,7 @@ class VAE(Variational):
         {"likelihood": "logistic"},
         {"network": "mlp", "activation": "tanh", "likelihood": "bernoulli", "binarise": True},
         {"network": "mlp", "likelihood": "bernoulli", "bound": "importance", "draws": 3, "conditional": True},
-        {"network": "mlp", "bound": "importance", "draws": 4, "backward": 2, "gradient": "path"},
+        {"network": "mlp", "bound": "importance", "draws": 4, "backward": 2, "gradient": "path", "draws_rounds": 3},
         {"layout": "map", "latent": 2, "conditional": True, "free_bits": 0.1, "warmup": 10},
         {"capacity": 5.0, "beta": 10.0, "capacity_rounds": 50, "draws": 2},
     )
@@ -139,7 +147,7 @@ class VAE(Variational):
         """The negative bound by its terms, the means over the batch in nats (eq. 10 of the paper)."""
         pictures, classes = self.seen(turn), self.one_hot(turn.labels)
         q = self.posterior(pictures, classes)
-        draws = self.config.draws
+        draws = grown(turn.step, self.config.draws_rounds, self.config.draws)
         noise = turn.draw.normal(len(pictures), draws * self.units).unflatten(1, (draws, self.units))
         units = gaussian_kl_units(*q)
         if self.config.bound == "importance":
@@ -155,7 +163,7 @@ class VAE(Variational):
         self, turn: Turn, pictures: Tensor, classes: Tensor | None, q: tuple[Tensor, Tensor], noise: Tensor
     ) -> Tensor:
         """The importance-weighted bound, the mean over the batch in nats, of the draws `noise` [N, K, units]."""
-        if not self.config.backward:
+        if not 0 < self.config.backward < noise.shape[1]:
             return importance_bound(self._log_weights(pictures, classes, q, noise)).mean()
         with torch.no_grad():
             every = self._log_weights(pictures, classes, q, noise)

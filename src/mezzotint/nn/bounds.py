@@ -48,6 +48,16 @@ def risen(step: int, rounds: int) -> float:
     return min(1.0, step / rounds) if rounds else 1.0
 
 
+def grown(step: int, rounds: int, most: int) -> int:
+    """From 1 in round 0 to `most` in round `rounds`, by the same factor each round, and `most` after that.
+
+    Example:
+        >>> grown(0, 100, 64), grown(50, 100, 64), grown(300, 100, 64), grown(0, 0, 64)
+        (1, 8, 64, 64)
+    """
+    return round(most ** risen(step, rounds))
+
+
 def importance_bound(log_weights: Tensor) -> Tensor:
     """The importance-weighted bound in nats [N]: log 1/K sum_k w_k (Burda et al. 2016, eq. 8).
 
