@@ -1,4 +1,4 @@
-"""Batch normalisation whose batch has parts."""
+"""Batch normalisation whose batch has parts, instance normalisation channels last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mezzotint.nn.norm import BatchNorm2d, grouped
+from mezzotint.nn.norm import BatchNorm2d, InstanceNorm2d, grouped
 
 
 def test_grouped_batch_norm_is_separate_passes() -> None:
@@ -51,3 +51,27 @@ def test_one_value_a_channel_is_normalised_by_the_running_statistics() -> None:
     assert norm.weight.grad is not None
     for name, value in norm.state_dict().items():
         assert torch.equal(value, remembered[name]), "one value teaches nothing"
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("shape", [(1, 32, 16, 16), (3, 16, 24, 32), (3, 4, 5, 6)])
+def test_instance_norm_is_torchs_in_any_derivative_and_stays_channels_last(
+    shape: tuple[int, ...], affine: bool
+) -> None:
+    torch.manual_seed(0)
+    ours, theirs = (norm(shape[1], affine=affine) for norm in (InstanceNorm2d, nn.InstanceNorm2d))
+    if affine:
+        for norm in (ours, theirs):
+            nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+    x, y = torch.randn(2, *shape)
+    found = []
+    for norm, layout in ((ours, torch.channels_last), (theirs, torch.contiguous_format)):
+        at = (3 * x + 1).contiguous(memory_format=layout).requires_grad_()
+        out = norm(at)
+        (slope,) = torch.autograd.grad((out * y).sum(), at, create_graph=True)
+        (again,) = torch.autograd.grad((slope * x).sum(), at)
+        found.append((out, slope, again))
+        if layout is torch.channels_last and x[0].numel() >= 8192:
+            assert out.is_contiguous(memory_format=layout)
+    for got, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mezzotint.nn.contrast import PatchHeads, patch_contrast
 from mezzotint.nn.history import History
-from mezzotint.nn.translators import Blurred, PatchCritic, ResnetTranslator, UNet, least_side
+from mezzotint.nn.translators import Blurred, PatchCritic, ResnetTranslator, UNet, least_side, reflect
 
 
 def weights(net: nn.Module) -> int:
@@ -101,3 +101,12 @@ def test_the_likeness_of_patches_is_that_of_the_definition_and_knows_the_right_p
     torch.testing.assert_close(found, torch.stack(losses).mean())
     same = patch_contrast([lambda x: x], heads, before, before, where)
     assert same < found
+
+
+def test_edges_keep_the_number_format_under_autocast() -> None:
+    """torch's own padding would make it float32, which takes longer than the convolution that follows."""
+    x = torch.rand(1, 2, 8, 8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = reflect(x, (2, 1, 3, 0))
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y, F.pad(x, (2, 1, 3, 0), mode="reflect"))

@@ -50,12 +50,14 @@ class CycleGANConfig(TranslationConfig):
 
 
 class Translated(NamedTuple):
-    """Pictures of both domains [N / 2, C, H, W], and what became of them."""
+    """Pictures of both domains [N / 2, C, H, W], what became of them, and what of those that need no change."""
 
     a: Tensor
     b: Tensor
     fake_b: Tensor
     fake_a: Tensor
+    same_b: Tensor | None
+    same_a: Tensor | None
 
 
 @register
@@ -160,7 +162,10 @@ class CycleGAN(Translating):
         """A picture of the first domain before each of the second, and what the generators make of them."""
         seen = self.seen(turn)
         a, b = seen[0::2], seen[1::2]
-        return Translated(a, b, self.to_b(a), self.to_a(b))
+        if self.config.keep == "cycle" and not self.config.identity:
+            return Translated(a, b, self.to_b(a), self.to_a(b), None, None)
+        (fake_b, same_b), (fake_a, same_a) = _both(self.to_b, a, b), _both(self.to_a, b, a)
+        return Translated(a, b, fake_b, fake_a, same_b, same_a)
 
     def discriminators_loss(self, turn: Turn) -> Terms:
         """Real and generated pictures of both domains, the generated ones partly of before."""
@@ -173,7 +178,7 @@ class CycleGAN(Translating):
         for name, critic, history, real, fake in sides:
             coins, places = turn.draw.uniform(len(fake)), turn.draw.uniform(len(fake))
             shown = history.exchange(fake.detach(), coins, places)
-            for kind, loss in game.discriminator(critic(real), critic(shown), 0.0).items():
+            for kind, loss in game.discriminator(*_both(critic, real, shown), 0.0).items():
                 terms[f"{name}_{kind}"] = loss
         return terms
 
@@ -191,27 +196,25 @@ class CycleGAN(Translating):
         config = self.config
         there = mean_difference(self.to_a(now.fake_b), now.a) + mean_difference(self.to_b(now.fake_a), now.b)
         terms = {"cycle": config.cycle * there}
-        if config.identity:
-            same = mean_difference(self.to_b(now.b), now.b) + mean_difference(self.to_a(now.a), now.a)
+        if now.same_a is not None and now.same_b is not None:
+            same = mean_difference(now.same_b, now.b) + mean_difference(now.same_a, now.a)
             terms["identity"] = config.cycle * config.identity * same
         return terms
 
     def _contrast(self, turn: Turn, now: Translated) -> Terms:
         """Both directions, of pictures that change and of those that are of the domain already."""
         ways = (
-            (self.to_b, self.heads_a, ((now.a, now.fake_b), (now.b, None))),
-            (self.to_a, self.heads_b, ((now.b, now.fake_a), (now.a, None))),
+            (self.to_b, self.heads_a, ((now.a, now.fake_b), (now.b, now.same_b))),
+            (self.to_a, self.heads_b, ((now.b, now.fake_a), (now.a, now.same_a))),
         )
-        changed: list[Tensor] = []
-        same: list[Tensor] = []
+        losses: dict[str, list[Tensor]] = {"contrast": [], "identity": []}
         for generator, heads, pairs in ways:
-            for before, after in pairs:
-                stages: list[Callable[[Tensor], Tensor]] = generator.stages()  # type: ignore[operator]
-                made = generator(before) if after is None else after
-                loss = patch_contrast(stages, heads, before, made, turn.draw.uniform(len(before), heads.patches))
-                (same if after is None else changed).append(loss)
-        weight = self.config.contrast / 2
-        return {"contrast": weight * (changed[0] + changed[1]), "identity": weight * (same[0] + same[1])}
+            stages: list[Callable[[Tensor], Tensor]] = generator.stages()  # type: ignore[operator]
+            for name, (before, after) in zip(losses, pairs, strict=True):
+                assert after is not None
+                places = turn.draw.uniform(len(before), heads.patches)
+                losses[name].append(patch_contrast(stages, heads, before, after, places))
+        return {name: self.config.contrast / 2 * (there + back) for name, (there, back) in losses.items()}
 
     # What it can do -------------------------------------------------------------------------------------------------
 
@@ -225,3 +228,9 @@ class CycleGAN(Translating):
             if bool(chosen.any()):
                 out[chosen] = generator(x[chosen]).to(out.dtype)
         return out
+
+
+def _both(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's outputs of x and y, by fewer and larger products. Each picture is normalised by itself."""
+    of_x, of_y = network(torch.cat((x, y.to(x.dtype)))).split((len(x), len(y)))
+    return of_x, of_y

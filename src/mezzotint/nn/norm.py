@@ -11,7 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mezzotint.nn._eager import plain_eager
 from mezzotint.nn.processes import several, summed
+
+_WORTH = 8192
+"""Values of a picture from which a call for each of them pays."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -64,6 +68,24 @@ class BatchNorm2d(nn.BatchNorm2d):
         scale = scale * self.weight if self.affine else scale
         shift = (self.bias if self.affine else 0.0) - mean * scale
         return (floats * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Instance normalisation that keeps pictures channels last.
+
+    torch's own turns [N, C, H, W] into one picture of N C channels, for which channels have to come first: it copies
+    there, convolutions copy back, and so do both backward, which together takes longer than a small convolution. A
+    batch of one picture is instance normalisation too, without a copy.
+
+    Without memory of its statistics. x: [N, C, H, W].
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.device.type == "cpu" and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        if not (last and len(x) and x[0].numel() >= _WORTH and plain_eager()):
+            return super().forward(x)
+        parts = [F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in x.split(1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @contextmanager

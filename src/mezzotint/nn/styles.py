@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mezzotint.nn.activations import leaky_relu
+from mezzotint.nn.norm import InstanceNorm2d
 from mezzotint.nn.sizes import cut
 from mezzotint.nn.translators import reflect
 from mezzotint.nn.twice import TwiceConv2d
@@ -37,7 +38,7 @@ class AdaIN(nn.Module):
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = InstanceNorm2d(channels)
         self.affine = nn.Linear(style, 2 * channels)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ class PlainBlock(nn.Module):
 
     def __init__(self, a: int, b: int, halve: bool, norm: bool, conv: Conv = nn.Conv2d) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.InstanceNorm2d(a, affine=True) if norm else nn.Identity() for _ in range(2))
+        self.norms = nn.ModuleList(InstanceNorm2d(a, affine=True) if norm else nn.Identity() for _ in range(2))
         self.first, self.second = conv(a, a, 3, padding=1), conv(a, b, 3, padding=1)
         self.shortcut = conv(a, b, 1, bias=False) if a != b else nn.Identity()
         self.halves = halve
@@ -115,7 +116,7 @@ class StyledTranslator(nn.Module):
         up = [StyledBlock(a, b, style, double=True) for a, b in pairwise(wide[::-1])]
         self.styled = nn.ModuleList(StyledBlock(top, top, style, double=False) for _ in range(blocks - plain))
         self.styled.extend(up)
-        self.norm = nn.InstanceNorm2d(width, affine=True)
+        self.norm = InstanceNorm2d(width, affine=True)
         self.last = nn.Conv2d(width, channels, 1)
         start(self)
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mezzotint.nn.norm import InstanceNorm2d
+
 _BINOMIAL = (1.0, 2.0, 1.0)
 
 
@@ -32,7 +34,8 @@ def reflect(x: Tensor, edges: tuple[int, int, int, int]) -> Tensor:
     """x [N, C, H, W] with so many pixels more at the left, right, top and bottom, by reflection; of a picture that is
     too small for it, by its edge."""
     most = max(edges[:2]) < x.shape[3] and max(edges[2:]) < x.shape[2]
-    return F.pad(x, edges, mode="reflect" if most else "replicate")
+    with torch.autocast(x.device.type, enabled=False):  # which turns what it pads into float32 on a CPU
+        return F.pad(x, edges, mode="reflect" if most else "replicate")
 
 
 class Blurred(nn.Module):
@@ -50,17 +53,13 @@ class Blurred(nn.Module):
         return F.conv2d(reflect(x, (1, 1, 1, 1)), self.kernel.to(x.dtype), stride=2, groups=len(self.kernel))
 
 
-def _norm(channels: int) -> nn.Module:
-    return nn.InstanceNorm2d(channels)
-
-
 class ResidualBlock(nn.Module):
     """[N, C, H, W] -> the same, by two 3x3 convolutions (Johnson et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first, self.second = Reflected(channels, channels, 3), Reflected(channels, channels, 3)
-        self.norms = nn.ModuleList(_norm(channels) for _ in range(2))
+        self.norms = nn.ModuleList(InstanceNorm2d(channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norms[0](self.first(x)))
@@ -87,7 +86,7 @@ class ResnetTranslator(nn.Module):
         self.down = nn.ModuleList(_halving(a, b, smooth) for a, b in pairwise(wide))
         self.blocks = nn.Sequential(*(ResidualBlock(wide[-1]) for _ in range(blocks)))
         self.up = nn.ModuleList(_doubling(a, b, smooth) for a, b in pairwise(wide[::-1]))
-        self.norms = nn.ModuleList(_norm(c) for c in (width, *wide[1:], *wide[-2::-1]))
+        self.norms = nn.ModuleList(InstanceNorm2d(c) for c in (width, *wide[1:], *wide[-2::-1]))
         if more:
             self.norms[0] = nn.Identity()
         self.last = Reflected(width, channels, 7, bias=True)
@@ -150,8 +149,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=k == depth - 1) for k, (a, b) in enumerate(back)
         )
-        self.down_norms = nn.ModuleList(nn.Identity() if k in plain else _norm(c) for k, c in enumerate(wide))
-        self.up_norms = nn.ModuleList(_norm(b) for _, b in back[:-1])
+        self.down_norms = nn.ModuleList(nn.Identity() if k in plain else InstanceNorm2d(c) for k, c in enumerate(wide))
+        self.up_norms = nn.ModuleList(InstanceNorm2d(b) for _, b in back[:-1])
         self.dropout = nn.Dropout(dropout)
         start(self)
 
@@ -188,7 +187,7 @@ class PatchCritic(nn.Module):
             nn.Conv2d(a, b, 4, stride=step, padding=1, bias=k == 0)
             for k, ((a, b), step) in enumerate(zip(pairwise((channels, *wide)), steps, strict=True))
         )
-        self.norms = nn.ModuleList(nn.Identity() if k == 0 else _norm(c) for k, c in enumerate(wide))
+        self.norms = nn.ModuleList(nn.Identity() if k == 0 else InstanceNorm2d(c) for k, c in enumerate(wide))
         self.last = nn.Conv2d(wide[-1], 1, 4, padding=1)
         start(self)
 
