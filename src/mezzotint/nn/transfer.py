@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mezzotint.nn._eager import plain_eager
+
 EPS = 1e-5
+
+
+def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    x = features.float()
+    mean = x.mean((2, 3))
+    variance = (x - mean[:, :, None, None]).square().mean((2, 3))
+    return mean, (variance + EPS).sqrt()
+
+
+class _Moments(torch.autograd.Function):
+    """Whose gradient for all places is one line through the features, in their number format and order of memory.
+
+    Through the operators of `_moments` it is five passes over float32 in another order, a third of AdaIN's step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, deviation = _moments(features)
+        ctx.save_for_backward(features, mean, deviation)
+        return mean, deviation
+
+    @staticmethod
+    def backward(ctx: Any, of_mean: Tensor, of_deviation: Tensor) -> Tensor:
+        features, mean, deviation = ctx.saved_tensors
+        places = features.shape[2] * features.shape[3]
+        slope = of_deviation / (places * deviation)
+        level = of_mean / places - slope * mean
+        parts = zip(features.split(1), slope[:, :, None, None].split(1), level[:, :, None, None].split(1), strict=True)
+        return torch.cat([torch.addcmul(b, x.float(), a).to(x.dtype) for x, a, b in parts])
 
 
 def moments(features: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -23,14 +56,13 @@ def moments(features: Tensor, weights: Tensor | None = None) -> Tensor:
         >>> moments(torch.tensor([1.0, 3.0]).reshape(1, 1, 1, 2)).flatten().round(decimals=3).tolist()
         [2.0, 1.0]
     """
-    x = features.float()
     if weights is None:
-        mean = x.mean((2, 3))
-        variance = (x - mean[:, :, None, None]).square().mean((2, 3))
-    else:
-        share = weights / weights.sum((2, 3), keepdim=True).clamp(min=1e-8)
-        mean = (x * share).sum((2, 3))
-        variance = ((x - mean[:, :, None, None]).square() * share).sum((2, 3))
+        fast = features.requires_grad and torch.is_grad_enabled() and plain_eager()
+        return torch.stack(_Moments.apply(features) if fast else _moments(features), 1)  # type: ignore[no-untyped-call]
+    x = features.float()
+    share = weights / weights.sum((2, 3), keepdim=True).clamp(min=1e-8)
+    mean = (x * share).sum((2, 3))
+    variance = ((x - mean[:, :, None, None]).square() * share).sum((2, 3))
     return torch.stack((mean, (variance + EPS).sqrt()), 1)
 
 
