@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError, suggest
-from mezzotint.data import _arrays, _published, pack
-from mezzotint.data._archive import TarSource, ZipSource, is_tar
-from mezzotint.data._headers import Header, looks_like_picture
+from mezzotint.data import _arrays, pack
+from mezzotint.data._headers import Header
 from mezzotint.data._metadata import annotate
 from mezzotint.data._plan import make_plan
+from mezzotint.data._recognise import arrays_at, source_at
 from mezzotint.data._refit import refit
+from mezzotint.data._seal import sealed
 from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
-from mezzotint.data.domains import stem_of
 from mezzotint.data.named import is_named, load_named, names
 from mezzotint.data.patches import patches_of
 from mezzotint.data.raw import RawArrays
-from mezzotint.data.sources import FolderSource, Listing, Source, is_picture_name
-from mezzotint.data.splits import make_splits
-from mezzotint.data.tables import read_table
-from mezzotint.data.targets import targets_of
+from mezzotint.data.sources import Listing, Source
 from mezzotint.data.types import BadFile, DataConfig, PictureSet
 
 Progress = Callable[[int, int], None]
@@ -95,14 +90,14 @@ def _open_whole(
     if notify is not None and is_named(str(source)):
         kind = "folder" if path.is_dir() else "file"
         notify(f"{source} is the {kind} of that name here, not the set that Mezzotint knows; rename it to have that.")
-    raw = _load_arrays(path, config)
+    raw = arrays_at(path, config)
     if raw is not None:
         return _from_raw(raw, str(source), config, cache_dir, workers)
     sounds = find_sounds(path)
     if sounds is not None:
         heard, bad, files = load_sounds(path, sounds, config, progress)
-        return _finish(heard, _arrays.array_fingerprint(heard), str(source), config, bad, files)
-    return _from_files(source_of(path), str(source), config, cache_dir, workers, progress)
+        return sealed(heard, _arrays.array_fingerprint(heard), str(source), config, bad, files)
+    return _from_files(source_at(path), str(source), config, cache_dir, workers, progress)
 
 
 def _from_name(
@@ -120,69 +115,6 @@ def _from_name(
         )
     raw = load_named(name, notify=notify, progress=progress, cache_dir=cache_dir)
     return _from_raw(raw, name, config, cache_dir, workers)
-
-
-def _load_arrays(path: Path, config: DataConfig) -> RawArrays | None:
-    """The source as arrays, if it is one of those that hold arrays."""
-    try:
-        if path.is_dir():
-            return _load_array_folder(path)
-        if not path.is_file():
-            raise DataError(f"{path} is neither a file nor a folder; give the path to your pictures.")
-        return _load_array_file(path, config)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}); check who may read it.") from error
-
-
-def _load_array_folder(path: Path) -> RawArrays | None:
-    if files := _published.idx_files(path):
-        return _published.load_idx(files)
-    if _published.is_cifar_folder(path):
-        return _published.load_cifar({p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}, str(path))
-    return None
-
-
-def _load_array_file(path: Path, config: DataConfig) -> RawArrays | None:
-    if path.suffix.lower() == ".csv":
-        return read_table(path, config)
-    with path.open("rb") as handle:
-        head = handle.read(16)
-    if head.startswith(b"\x93NUMPY"):
-        return _arrays.load_npy(path, config)
-    if path.suffix == ".npz":
-        return _arrays.load_npz(path, config)
-    if _published.is_idx(path):
-        return _published.load_idx(_published.idx_with_labels(path))
-    if _published.is_pickle(path):
-        return _published.load_cifar({path.name: path.read_bytes()}, str(path))
-    if "cifar" in path.name.lower() and not head.startswith(b"PK"):
-        batches = _published.cifar_members(path)
-        return _published.load_cifar(batches, str(path)) if batches else None
-    return None
-
-
-def source_of(path: Path) -> Source:
-    """The folder, picture or archive at a path, to be listed and read.
-
-    Raises:
-        DataError: it is none of these.
-    """
-    if path.is_dir():
-        return FolderSource(path)
-    with path.open("rb") as handle:
-        head = handle.read(16)
-    if looks_like_picture(head):
-        return FolderSource(path)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or path.suffix.lower() == ".zip":
-        return ZipSource(path)
-    if is_tar(path) or ".tar" in path.name.lower():
-        return TarSource(path)
-    if is_picture_name(path.name):
-        return FolderSource(path)
-    raise DataError(
-        f"{path} is nothing that holds pictures; give a folder, a picture, a zip or tar archive, .npz, .npy, or "
-        "MNIST or CIFAR files."
-    )
 
 
 def _from_files(
@@ -272,64 +204,7 @@ def _assemble(entry: Entry, tables: Mapping[str, str], notes: list[str], where: 
     bad = tuple(BadFile(path, reason) for path, reason in meta.bad)
     # Frames of one film look alike, so they stay in one part.
     groups = meta.files if meta.frames is not None and config.group is None else None
-    return _finish(raw, meta.pixels, where, config, bad, groups)
-
-
-def _finish(
-    raw: RawArrays,
-    pixels: str,
-    where: str,
-    config: DataConfig,
-    bad: tuple[BadFile, ...] = (),
-    groups: Sequence[str] | None = None,
-) -> PictureSet:
-    """Divide a set whose pictures are as they shall be, and seal it with a fingerprint."""
-    count = len(raw.pictures)
-    names = raw.names if raw.names is not None else tuple(f"{i:06d}" for i in range(count))
-    if config.group is not None:
-        if config.group not in raw.attributes:
-            raise DataError(f'{where} has no column "{config.group}" for group; known: {", ".join(raw.attributes)}.')
-        column = raw.attributes[config.group]
-        # A picture of which no group is known is one by itself; no name begins with a slash.
-        groups = [
-            f"/{name}" if value == "" or value != value else str(value)  # NaN differs from itself
-            for name, value in zip(names, column.tolist(), strict=True)
-        ]
-    alone: tuple[str, ...] = ()
-    if config.pairs and groups is None:
-        groups = [stem_of(name) for name in names]
-        count = sum(times == 1 for times in Counter(groups).values())
-        alone = (f"Pictures of whose name there is no other one: {count:,}; they are no pairs.",) if count else ()
-    splits, notes = make_splits(
-        names,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-        labels=raw.labels,
-        groups=groups,
-        fixed=raw.fixed_splits,
-    )
-    labels = "" if raw.labels is None else hashlib.sha256(np.ascontiguousarray(raw.labels).data).hexdigest()
-    # Without what is at its default, so that a run can go on after an option has been added to those there are.
-    chosen = json.dumps(config.model_dump(mode="json", exclude_defaults=True, exclude={"flip"}), sort_keys=True)
-    return PictureSet(
-        pictures=raw.pictures,
-        labels=raw.labels,
-        classes=raw.classes,
-        names=names,
-        splits=splits,
-        source=where,
-        fingerprint=hash_parts([pixels, labels, chosen, *raw.classes, "", *names]),
-        attributes=dict(raw.attributes),
-        captions=raw.captions,
-        bad=bad,
-        notes=(*raw.notes, *alone, *notes),
-        points=raw.points,
-        sound=raw.sound,
-        columns=raw.columns,
-        targets=targets_of(raw.attributes, config.attributes, where) if config.attributes else None,
-        target_names=config.attributes,
-    )
+    return sealed(raw, meta.pixels, where, config, bad, groups)
 
 
 def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, workers: int | None) -> PictureSet:
@@ -362,9 +237,9 @@ def _from_raw(
     print_ = _arrays.array_fingerprint(raw)
     if raw.points is not None or raw.columns is not None:
         _check_rows(raw, where, config)
-        return _finish(raw, print_, where, config)
+        return sealed(raw, print_, where, config)
     if raw.sound is not None and config.size in (None, raw.pictures.shape[1:3]):
-        return _finish(raw, print_, where, config)
+        return sealed(raw, print_, where, config)
     _, height, width, channels = raw.pictures.shape
     deep = raw.pictures.dtype == np.uint16
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
@@ -372,7 +247,7 @@ def _from_raw(
     notes: list[str] = []
     plan = make_plan([header] * len(raw.pictures), config, where, notes)
     if plan.shape == raw.pictures.shape[1:] and plan.deep == deep:
-        return _finish(replace(raw, notes=(*raw.notes, *notes)), print_, where, config)
+        return sealed(replace(raw, notes=(*raw.notes, *notes)), print_, where, config)
     cache = Cache(cache_dir)
     key = hash_parts([*_option_texts(config), "array", print_])
     entry = cache.find(key)
@@ -383,7 +258,7 @@ def _from_raw(
     if cache.note:
         notes.append(cache.note)
     fitted = replace(raw, pictures=entry.pictures, notes=(*raw.notes, *notes))
-    return _finish(fitted, entry.meta.pixels, where, config)
+    return sealed(fitted, entry.meta.pixels, where, config)
 
 
 def _check_rows(raw: RawArrays, where: str, config: DataConfig) -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mezzotint.core.errors import DataError
 from mezzotint.data._convert import Unreadable
 from mezzotint.data._headers import probe
+from mezzotint.data._recognise import source_at
 from mezzotint.data.decode import Plan, decode
-from mezzotint.data.open import source_of
 from mezzotint.data.types import BadFile
 
 
@@ -76,7 +76,7 @@ class Singles:
         path = Path(source).expanduser()
         if not path.exists():
             raise DataError(f'There is no file or folder "{source}"; give the path to your pictures.')
-        self._source = source_of(path)
+        self._source = source_at(path)
         listing = self._source.listing()
         self.names = tuple(member.name for member in listing.members)
         self.bad = tuple(listing.bad)

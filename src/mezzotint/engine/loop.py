@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mezzotint.core import rng
-from mezzotint.core.errors import CheckpointError, ConfigError, MezzotintError, NotFinite
+from mezzotint.core.errors import CheckpointError, ConfigError, MezzotintError
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.compiling import uncompiled
@@ -22,7 +21,8 @@ from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import autocast, deterministic, lays_channels_last, seed_torch
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.ema import EMA
-from mezzotint.engine.feed import to_labels, to_tensor
+from mezzotint.engine.feed import Part, parts_of, to_labels, to_tensor
+from mezzotint.engine.finite import check_gradient, check_loss
 from mezzotint.engine.fitting import Fitting
 from mezzotint.engine.model import Model
 from mezzotint.engine.optim import lr_factor
@@ -87,7 +87,7 @@ class Trainer:
         self.losses: dict[str, Tensor] = {}
         self.stop_reason: str | None = None
         self._lr = 1.0
-        self._batch: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
+        self._batch: list[Part] = []
         self._serial = 0
         self._kept: tuple[Callable[[Turn], Any], Any] | None = None
 
@@ -199,28 +199,14 @@ class Trainer:
                     turn.prepared = self._prepare(player, phase.prepare, turn, part, hands_on)
                 terms = phase.loss(turn)
                 total = torch.stack(tuple(terms.values())).sum() if len(terms) > 1 else next(iter(terms.values()))
-            if not math.isfinite(total.item()):
-                self._refuse(phase, terms)
+            check_loss(phase, terms, total, self.step)
             self._note(phase, part, turn, terms)
             (total / accumulate if accumulate > 1 else total).backward()
         self.parallel.average(player.parameters)
-        self._check_gradient(player)
+        check_gradient(phase, player.parameters, self.step, self.config.clip_norm)
         player.step()
         if phase.after is not None:
             phase.after()
-
-    def _check_gradient(self, player: Player) -> None:
-        """Refuse a gradient that is not finite, which a finite loss may well have; clip it where that was asked for."""
-        limit = self.config.clip_norm
-        gradients = [p.grad for p in player.parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if not math.isfinite(norm.item()):
-            raise NotFinite(
-                f'The gradient of phase "{player.phase.name}" is not finite in step {self.step}; nothing was updated. '
-                "A lower learning rate or --precision fp32 usually helps."
-            )
-        if limit:
-            nn.utils.clip_grads_with_norm_(player.parameters, limit, norm)
 
     def _note(self, phase: Phase, part: int, turn: Turn, terms: Terms) -> None:
         """Keep the terms for the log; those of a batch in parts are averaged."""
@@ -254,13 +240,7 @@ class Trainer:
         share = self.config.batch_size // self.parallel.world
         size = share // self.config.accumulate
         raw = self.batches.at(self.examples + self.parallel.rank * share, share)
-        pictures = to_tensor(raw.pictures, self.device, self.channels_last)
-        labels, targets = to_labels(raw.labels, self.device), to_labels(raw.targets, self.device)
-        parts = [slice(i, i + size) for i in range(0, share, size)]
-        self._batch = [
-            (pictures[at], None if labels is None else labels[at], None if targets is None else targets[at])
-            for at in parts
-        ]
+        self._batch = parts_of(raw, size, self.device, self.channels_last)
         self.examples += self.config.batch_size
         self._serial += 1
 
@@ -273,14 +253,6 @@ class Trainer:
         for player in self.players:
             for group in player.optimizer.param_groups:
                 group["lr"] = player.phase.optimizer.lr * factor
-
-    def _refuse(self, phase: Phase, terms: Terms) -> None:
-        bad = [name for name, value in terms.items() if not math.isfinite(value.item())] or ["their sum"]
-        raise NotFinite(
-            f'The term "{bad[0]}" of phase "{phase.name}" became {terms.get(bad[0], torch.tensor(math.nan)).item()} '
-            f"in step {self.step}; nothing was updated. A lower learning rate, --set train.clip_norm=1 or "
-            "--precision fp32 usually helps."
-        )
 
     def _rehearse(self) -> None:
         """Statistics of batch normalisations for the averaged weights, which are in place."""
