@@ -244,6 +244,10 @@ def weight_grad_by_patches(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
     seeing, seen = geometry.seeing((h, w), (x.shape[2], x.shape[3]))
     k = seeing.kernel
     blocks = min(b, -(-b * k * k * c * h * w * x.element_size() // PATCH_BYTES))
+    grad, rows = _lasting(x, d, c, geometry.kernel, geometry.kernel)
+    if blocks <= 1 and k == geometry.kernel:  # large weights of small pictures: a copy would take as long
+        times(_rows(y).t(), patches(x, seeing, (h, w)), out=rows.view(d, -1))
+        return grad
     total: Tensor | None = None
     for x_block, y_block in zip(x.tensor_split(blocks), y.tensor_split(blocks), strict=True):
         part = times(_rows(y_block).t(), patches(x_block, seeing, (h, w)))
@@ -251,7 +255,6 @@ def weight_grad_by_patches(x: Tensor, y: Tensor, geometry: Geometry) -> Tensor:
             part = part.float()
         total = part if total is None else total.add_(part)
     assert total is not None
-    grad, rows = _lasting(x, d, c, geometry.kernel, geometry.kernel)
     if k < geometry.kernel:  # what meets only padding
         for blind in (slice(seen.start), slice(seen.stop, None)):
             rows[:, blind] = 0

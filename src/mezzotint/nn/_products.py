@@ -42,11 +42,12 @@ def _matrix(y: Tensor) -> Tensor:
     return y.permute(0, 2, 3, 1).reshape(y.shape[2], y.shape[1])
 
 
-def times(a: Tensor, b: Tensor) -> Tensor:
-    """[M, K], [K, N] -> [M, N]."""
+def times(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """[M, K], [K, N] -> [M, N], into `out` where it is given."""
     if not _pays(a, b):
-        return a @ b
-    return _matrix(F.conv_transpose2d(_picture(a), b.reshape(*b.shape, 1, 1)))
+        return torch.mm(a, b, out=out)
+    product = _matrix(F.conv_transpose2d(_picture(a), b.reshape(*b.shape, 1, 1)))
+    return product if out is None else out.copy_(product)
 
 
 def times_transposed(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
