@@ -101,7 +101,7 @@ def train(
         bool | None,
         typer.Option(
             "--auto/--no-auto",
-            help="Let the model choose what you leave open, by the pictures and the device; gan does unless --no-auto.",
+            help="Let the model choose what you leave open, by pictures and device; several do unless --no-auto.",
         ),
     ] = None,
     dry_run: Annotated[
