@@ -13,6 +13,7 @@ from mezzotint.core.errors import ConfigError
 from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
+from mezzotint.models.infogan import InfoGAN, InfoGANConfig
 
 SMALL = {"latent": 5, "width": 4, "discriminator_width": 4, "dense": 16}
 
@@ -188,3 +189,11 @@ def test_agreement_is_the_information_of_both_guesses_and_moves_q_and_what_it_sh
 def test_invariance_needs_a_kind() -> None:
     with pytest.raises(ConfigError, match="categorical codes, and there is none"):
         made(categorical=(), continuous=1, invariance=1.0)
+
+
+@pytest.mark.parametrize(("channels", "side", "dense"), [(1, 28, 1024), (1, 32, 1024), (3, 32, 0), (1, 48, 0)])
+def test_only_what_is_like_digits_gets_their_dense_layer(channels: int, side: int, dense: int) -> None:
+    """With it photographs of clothes and faces end as noise (docs/results.md)."""
+    spec = PictureSpec(channels, side, side)
+    chosen = {each.name: each.value for each in InfoGAN.advise(100, spec, torch.device("cpu"))}
+    assert InfoGANConfig(**chosen).dense == dense

@@ -13,6 +13,7 @@ from torch.distributions import Normal
 from mezzotint.core import rng
 from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
+from mezzotint.engine.advice import Choice
 from mezzotint.engine.codes import Code, entropy
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
@@ -24,6 +25,8 @@ from mezzotint.nn.likelihoods import bounded_log_variance
 from mezzotint.nn.norm import grouped
 
 _LEAST_LOG_VARIANCE = -6.0
+_DIGITS = 32
+"""Pixels of a side up to which grey pictures are taken to be like the paper's digits."""
 
 
 class InfoGANConfig(ConvolutionalConfig):
@@ -149,6 +152,13 @@ class InfoGAN(Convolutional):
         self.recognition = Recognition(self.discriminator.features_shape, wide + config.continuous + learned)
         initialise(self.recognition)
         self._features: Tensor | None = None
+
+    @classmethod
+    def advise(cls, pictures: int, spec: PictureSpec, device: torch.device) -> tuple[Choice, ...]:
+        """No dense layer, but for what is like the paper's digits."""
+        if spec.channels == 1 and max(spec.height, spec.width) <= _DIGITS:
+            return ()
+        return (Choice("model", "dense", 0, "with the layer of the paper's digits such pictures may end as noise"),)
 
     def codes(self) -> tuple[Code, ...]:
         """The codes c0, c1 ...: first the categorical, then the continuous ones; the noise has no names."""
