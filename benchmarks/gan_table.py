@@ -81,8 +81,13 @@ class Entry(NamedTuple):
         return out / "-".join([self.where, self.title, str(self.seed)]).replace(" ", "-").replace(",", "")
 
 
-def planned(plan: str, seeds: list[int]) -> list[Entry]:
+def planned(options: argparse.Namespace) -> list[Entry]:
     """A seed at a time, so that what is there when it is stopped early is a whole."""
+    found = [each for each in _all(options.plan, options.seeds) if each.model in options.models]
+    return [each._replace(settings=(*each.settings, *options.set)) for each in found if each.set in options.sets]
+
+
+def _all(plan: str, seeds: list[int]) -> list[Entry]:
     found = []
     for seed in seeds:
         if plan == "table":
@@ -136,8 +141,7 @@ def train(entry: Entry, seconds: float, out: Path, precision: str) -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Train what has not finished."""
-    todo = [e for e in planned(options.plan, options.seeds) if not (e.folder(options.out) / "run.json").is_file()]
-    todo = [entry for entry in todo if entry.model in options.models and entry.set in options.sets]
+    todo = [entry for entry in planned(options) if not (entry.folder(options.out) / "run.json").is_file()]
     print(f"{len(todo)} trainings, at least {len(todo) * options.seconds / 60 / options.jobs:.0f} minutes", flush=True)
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(options.jobs, mp.get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -153,7 +157,7 @@ def score(options: argparse.Namespace) -> None:
     real: dict[str, torch.Tensor] = {}
     rows: dict[tuple[str, str], list[tuple[float, int]]] = {}
     strips: dict[str, list[NDArray[np.uint8]]] = {}
-    for entry in planned(options.plan, options.seeds):
+    for entry in planned(options):
         folder = entry.folder(options.out)
         if not (folder / "run.json").is_file():
             continue
@@ -195,8 +199,9 @@ def main() -> None:
         "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto may err beside others"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="to train these only")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="to train on these only")
+    parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="these only")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="these only")
+    parser.add_argument("--set", nargs="*", default=[], help="further settings of all, such as model.dense=1024")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("gan-table"))
     options = parser.parse_args()
