@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mezzotint.nn import _convforms as forms
 from mezzotint.nn import _products, fastconv
 from mezzotint.nn._convforms import Geometry
+from mezzotint.nn._fewforms import down_to_few
 from mezzotint.nn.fastconv import FastConv2d, FastConvTranspose2d, down, quicken, up, weight_grad
 
 # batch, channels of the large side, channels of the small side, height and width of the large side
@@ -377,3 +378,33 @@ def test_an_activation_may_work_in_place(geometry, size):
         with torch.autocast("cpu", bf16):
             net(x).float().sum().backward()
         assert all(p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(5, 0), (7, 3)])
+def test_a_large_kernel_to_few_channels_is_a_convolution_in_any_derivative(kernel, padding):
+    torch.manual_seed(0)
+    x, w, bias = torch.randn(2, 4, 8, 9).double(), torch.randn(3, 4, kernel, kernel).double(), torch.randn(3).double()
+    leaves = [each.requires_grad_() for each in (x.contiguous(memory_format=torch.channels_last), w, bias)]
+    found = []
+    for form in (lambda x, w, b: down_to_few(x, w, padding, b), lambda x, w, b: F.conv2d(x, w, b, padding=padding)):
+        out = form(*leaves)
+        slopes = torch.autograd.grad(out.pow(3).sum(), leaves, create_graph=True)
+        again = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), leaves)
+        found.append((out, *slopes, *again))
+    for got, want in zip(*found, strict=True):
+        close(got, want, 1e-9)
+
+
+def test_bfloat16_takes_it_and_rounds_once_more():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(16, 3, 7)
+    x = torch.randn(2, 16, 20, 20).contiguous(memory_format=torch.channels_last)
+    exact = layer(x)
+    with torch.autocast("cpu", bf16):
+        want = layer(x)
+        quicken(layer)
+        got = layer(x)
+    assert got.dtype == want.dtype == bf16
+    assert got.grad_fn is not None
+    assert not torch.equal(got, want)
+    assert (got - exact).abs().mean() < 1.5 * (want - exact).abs().mean(), "one rounding more"

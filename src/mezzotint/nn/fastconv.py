@@ -5,7 +5,7 @@ them, their derivatives, and the layers. The backward of each product is written
 of any order (gradient penalties) use the same code. oneDNN runs most products near the machine's peak; slow are
 
 * all three where the small side has few pixels, and the weight gradient of strided layers up to 64;
-* ``up`` to a few channels (pictures): one fifteenth of the peak.
+* ``up`` to a few channels (pictures): one fifteenth of the peak; large kernels to a few: one fifth.
 
 And torch 2.13 leaves the bfloat16 weight gradient unset where a kernel row or column meets nothing but padding.
 
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from mezzotint.nn import _convforms as forms
 from mezzotint.nn._convforms import Geometry, Size
 from mezzotint.nn._eager import plain_eager
+from mezzotint.nn._fewforms import down_to_few
 from mezzotint.nn._products import avx2
 
 bf16 = torch.bfloat16
@@ -44,7 +45,9 @@ _SMALL_STRIDED_WEIGHT_AREA = 64
 _PARITY = 256 * 512
 """Channel pairs from which leaving out what falls outside the picture pays for its copies, in float32."""
 _FEW = 4
-"""Output channels up to which the sub-pixel form of ``up`` wins."""
+"""Output channels up to which the sub-pixel form of ``up`` wins, and columns as channels in large kernels."""
+_TALL = 5
+"""Kernel from which on they do."""
 
 
 @functools.cache
@@ -254,6 +257,9 @@ class FastConv2d(nn.Conv2d):
             y = x.permute(0, 2, 3, 1).flatten(1) @ w.permute(0, 2, 3, 1).flatten(1).t()
             return _biased(y[:, :, None, None], self.bias)
         small = geometry.small((height, width))
+        few = geometry.stride == 1 and k >= _TALL and self.out_channels <= _FEW and dtype is bf16
+        if few and min(small) > 0 and not geometry.blind(small, (height, width)):
+            return down_to_few(*_cast(dtype, input, self.weight), p, cast_bias(self.bias, dtype))
         if min(small) < 1 or not _gains(geometry, small, (height, width), self.in_channels * self.out_channels):
             return super().forward(input)
         return down(*_cast(dtype, input, self.weight), geometry, cast_bias(self.bias, dtype))
