@@ -96,8 +96,8 @@ class VAE(Variational):
 
     - `bound=importance`: log 1/K sum_k p(x, z_k) / q(z_k|x) of K `draws`, which is tighter (IWAE, Burda et al. 2016,
       arXiv:1509.00519, eq. 8).
-    - `draws_rounds`: K grows from 1 by a constant factor a round, and is all `draws` after so many rounds. What early
-      rounds learn one draw teaches as well, and the sum of all draws is a quarter.
+    - `draws_rounds`: K grows from 1 by a constant factor a round, and is all `draws` after so many rounds, for one draw
+      teaches early rounds as much. Of 50 draws that grow in all rounds a quarter is left to compute.
     - `backward`: gradients flow through so many of these draws, taken by their weights, whose mean is the gradient
       through all (section 3 there has one); most of a step's time is saved.
     - `gradient=path`: the encoder learns from how z moves alone. The other part of its gradient, of log q(z|x) at a
