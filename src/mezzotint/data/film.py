@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, MissingExtra
 from mezzotint.data._headers import pixel_limit
+from mezzotint.data._track import Track, tracks
 
 FILM_SOURCES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 """Suffixes of what is taken for a film."""
@@ -30,7 +32,7 @@ class Film:
     Attributes:
         fps: frames a second.
         count: how many frames it says it has; 0 where it does not say.
-        sound: whether it has any, which is not read.
+        sound: whether it has any.
 
     Args:
         path: the file.
@@ -44,7 +46,7 @@ class Film:
         self.path = Path(path).expanduser()
         if not self.path.is_file():
             raise DataError(f'There is no file "{path}"; give the path to your film.')
-        with self._opened() as film:
+        with self.opened() as film:
             if not film.streams.video:
                 raise DataError(f"{self.path} holds no pictures; give a film.")
             video = film.streams.video[0]
@@ -52,17 +54,18 @@ class Film:
                 raise DataError(f"{self.path} has frames of {video.width} x {video.height}, which are too large.")
             self.fps = float(video.average_rate or video.guessed_rate or 24)
             self.count = int(video.frames or 0)
-            self.sound = bool(film.streams.audio)
+            self.sound = bool(tracks(film))
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        with self._opened() as film:
+        with self.opened() as film:
             try:
                 for frame in film.decode(video=0):
                     yield frame.to_ndarray(format="rgb24")
             except OSError as error:  # what `av` raises of damaged films
                 raise DataError(f"{self.path} cannot be read to its end ({error.strerror}); it is damaged.") from error
 
-    def _opened(self) -> Any:
+    def opened(self) -> Any:
+        """The film, opened anew, for a `with` statement."""
         av = _av("Reading films")
         try:
             return av.open(str(self.path))
@@ -70,11 +73,15 @@ class Film:
             raise DataError(f"{self.path} is not a film that can be read; give MP4, WebM, MOV, MKV or AVI.") from error
 
 
-def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> int:
+def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float, sound: Film | None = None) -> int:
     """Write frames [H, W, 1 or 3] of one size as they come, as MP4 (H.264) or WebM (VP9); how many there were.
 
     Args:
         path: ends in .mp4 or .webm; it appears whole or not at all.
+        frames: uint8.
+        fps: frames a second.
+        sound: a film whose sound it has too, if that has any: copied where the container takes it (AAC and MP3 in MP4,
+            Opus and Vorbis in WebM), else coded as AAC or Opus.
 
     Raises:
         ConfigError: another suffix.
@@ -89,7 +96,7 @@ def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.partial(path.parent) as part:
             with part.open("wb") as file:
-                count = encode(file, frames, fps, container)
+                count = encode(file, frames, fps, container, sound)
             atomic.disk.replace(part, path)
     return count
 
@@ -101,7 +108,9 @@ def movie(frames: NDArray[np.uint8], fps: float, container: str) -> bytes:
     return buffer.getvalue()
 
 
-def encode(file: IO[bytes], frames: Iterable[NDArray[np.uint8]], fps: float, container: str) -> int:
+def encode(
+    file: IO[bytes], frames: Iterable[NDArray[np.uint8]], fps: float, container: str, sound: Film | None = None
+) -> int:
     """Write frames to an open file; how many. Sides are made even, as codecs want them, by repeating the last."""
     av = _av(f"Writing {'MP4' if container == 'mp4' else 'WebM'} films")
     codec, options = CODECS[container]
@@ -111,15 +120,23 @@ def encode(file: IO[bytes], frames: Iterable[NDArray[np.uint8]], fps: float, con
         raise DataError("A film needs a frame at least.")
     height, width, channels = first.shape
     padding, count = ((0, height % 2), (0, width % 2), (0, 0)), 0
-    with av.open(file, "w", format=container, options={"fflags": "+bitexact"}) as film:
+    with ExitStack() as opened:
+        film = opened.enter_context(av.open(file, "w", format=container, options={"fflags": "+bitexact"}))
         video = film.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
         video.width, video.height, video.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        track = None
+        if sound is not None and sound.sound:
+            track = Track(av, opened.enter_context(sound.opened()), film, container)
         for frame in chain((first,), coming):
             padded = np.ascontiguousarray(np.pad(frame, padding, mode="edge"))
             array, layout = (padded[..., 0], "gray") if channels == 1 else (padded, "rgb24")
             film.mux(video.encode(av.VideoFrame.from_ndarray(array, format=layout)))
             count += 1
+            if track is not None:
+                track.until(count / fps)
         film.mux(video.encode())
+        if track is not None:
+            track.until()
     return count
 
 
