@@ -12,11 +12,11 @@ from scipy.stats import chi2, chisquare, kstest
 from mezzotint.core.errors import DataError
 from mezzotint.data.named import describe, load_named
 from mezzotint.data.open import open_pictures
-from mezzotint.data.points import MIXTURES, from_levels, mixture, to_levels
+from mezzotint.data.points import MIXTURES, SHOWN, Points, mixture
 from mezzotint.data.raw import RawArrays
-from mezzotint.data.scatter import scatter, sheet, stored
+from mezzotint.data.scatter import scatter
 from mezzotint.data.stacked import stack
-from mezzotint.data.types import DataConfig, Points
+from mezzotint.data.types import DataConfig
 
 
 @pytest.mark.parametrize(("name", "modes", "sigma"), [("ring", 8, 0.02), ("grid", 25, 0.05)])
@@ -24,11 +24,12 @@ def test_points_are_distributed_as_stated(name: str, modes: int, sigma: float) -
     pictures = open_pictures(name)
     assert pictures.pictures.dtype == np.uint16
     assert pictures.shape == (1, 1, 2)
-    assert pictures.points is not None
+    known = pictures.meaning.known_modes()
+    assert known is not None
     assert pictures.labels is not None
-    assert (len(pictures.points.modes), pictures.points.sigma, len(pictures.classes)) == (modes, sigma, modes)
-    places = from_levels(pictures.pictures, pictures.points)
-    away = places - np.array(pictures.points.modes)[pictures.labels]
+    assert (len(known.places), known.sigma, len(pictures.classes)) == (modes, sigma, modes)
+    places = pictures.meaning.numbers(pictures.pictures)
+    away = places - np.array(known.places)[pictures.labels]
     # Squared distances from a Gaussian's centre in the plane follow the chi-squared law of two degrees.
     assert kstest((away**2).sum(1) / sigma**2, chi2(2).cdf).pvalue > 0.001
     assert chisquare(np.bincount(pictures.labels)).pvalue > 0.001
@@ -55,24 +56,26 @@ def test_equal_seeds_give_equal_points() -> None:
 def test_levels_go_there_and_back() -> None:
     points = Points(-3.0, 3.0, (), 1.0)
     levels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(-1, 1, 2, 1)
-    np.testing.assert_array_equal(to_levels(from_levels(levels, points), points), levels)
-    assert to_levels(np.array([[-9.0, 9.0]]), points).ravel().tolist() == [0, 65535]
-    with pytest.raises(DataError, match="diverged"):
-        to_levels(np.array([[np.nan, 0.0]]), points)
+    np.testing.assert_array_equal(points.levels(points.numbers(levels)), levels)
+    assert points.levels(np.array([[-9.0, 9.0]])).ravel().tolist() == [0, 65535]
+    for refuse in (points.levels, points.stored):
+        with pytest.raises(DataError, match="diverged"):
+            refuse(np.array([[np.nan, 0.0]]))
 
 
 def test_splits_keep_what_points_are_and_options_of_pictures_are_refused() -> None:
     pictures = open_pictures("grid", DataConfig(validation=0.2))
-    assert pictures.split("validation").points == pictures.points
-    assert open_pictures(pictures, DataConfig(validation=0.2, size=(1, 2))).points == pictures.points
+    assert pictures.meaning == MIXTURES["grid"].points
+    assert pictures.split("validation").meaning == pictures.meaning
+    assert open_pictures(pictures, DataConfig(validation=0.2, size=(1, 2))).meaning == pictures.meaning
     for settings in ({"size": 32}, {"mode": "rgb"}, {"flip": True}):
         with pytest.raises(DataError, match=f"grid holds points of the plane, to which {next(iter(settings))} does"):
             open_pictures("grid", DataConfig(**settings))
 
 
 def test_a_scatter_plot_has_the_points_where_they_are() -> None:
-    points = Points(-1.0, 1.0, ((-0.5, -0.5),), 0.02)
-    picture = scatter(np.array([[0.5, 0.5], [7.0, 0.0]]), points, np.array([[0.5, -0.5]]))
+    made, real = np.array([[0.5, 0.5], [7.0, 0.0]]), np.array([[0.5, -0.5]])
+    picture = scatter(made, real, low=-1, high=1, modes=[(-0.5, -0.5)], sigma=0.02)
     red = picture[..., 0].astype(int) - picture[..., 1]
     rows, columns = np.nonzero(red > 100)
     near = columns < 500
@@ -84,12 +87,21 @@ def test_a_scatter_plot_has_the_points_where_they_are() -> None:
     assert np.argwhere(blue).mean(0) == pytest.approx([384, 128], abs=2)
 
 
-def test_sheets_are_grids_of_pictures_and_plots_of_points() -> None:
-    values = np.zeros((4, 1, 1, 2), np.float32)
-    assert sheet(stored(values, None), None).shape[2] == 1
-    points = Points(-1.0, 1.0, (), 0.1)
-    assert stored(values, points).dtype == np.uint16
-    assert sheet(stored(values, points), points).shape == (512, 512, 3)
+def test_sheets_of_points_are_plots_of_all() -> None:
+    points = Points(-1.0, 1.0, ((0.0, 0.0),), 0.1)
+    stored = points.stored(np.linspace(-1, 1, 8, dtype=np.float32).reshape(4, 1, 1, 2))
+    assert stored.dtype == np.uint16
+    np.testing.assert_allclose(points.numbers(stored)[:, 0], [-1, -3 / 7, 1 / 7, 5 / 7], atol=1e-4)
+    places = points.numbers(stored)
+    plain = scatter(places, low=-1, high=1, modes=points.modes, sigma=0.1)
+    np.testing.assert_array_equal(points.sheet(stored, columns=2), plain)
+    over = scatter(places[:1], places[1:], low=-1, high=1, modes=points.modes, sigma=0.1)
+    np.testing.assert_array_equal(points.pairs(stored[1:], stored[:1]), over)
+    frames = points.frames(stored)
+    assert frames.shape == (4, 512, 512, 3)
+    np.testing.assert_array_equal(frames[2], points.sheet(stored[2:3]))
+    assert (points.enough(64), points.enough(5000)) == (SHOWN, 5000)
+    assert Points(-1.0, 1.0, (), 0.1).known_modes() is None
 
 
 def _digits() -> RawArrays:

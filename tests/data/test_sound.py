@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import ShortTimeFFT
 
-from mezzotint.data.sound import FLOOR, HOP, WINDOW, _filters, _spectrum, samples, to_picture, to_signal
-from mezzotint.data.types import Sound
+from mezzotint.data.sound import FLOOR, HOP, WINDOW, Sound, _filters, _spectrum, samples
 
 RATE, MELS, FRAMES = 16_000, 64, 64
 SOUND = Sound(RATE)
@@ -21,7 +20,7 @@ def sine(frequency: float, loud: float = 1.0) -> np.ndarray:
 @pytest.mark.parametrize("frequency", [300.0, 1000.0, 4000.0])
 @pytest.mark.parametrize("decibels", [0.0, -20.0, -60.0])
 def test_a_sine_is_a_line_at_its_pitch_as_bright_as_it_is_loud(frequency: float, decibels: float) -> None:
-    picture = to_picture(sine(frequency, 10 ** (decibels / 20)), SOUND, MELS, FRAMES)
+    picture = SOUND.spectrogram(sine(frequency, 10 ** (decibels / 20)), MELS, FRAMES)
     middle = picture[:, 8:-8].astype(float).mean(1)
     row = MELS - 1 - middle.argmax()
     mel = 2595 * np.log10(1 + frequency / 700) / (2595 * np.log10(1 + RATE / 2 / 700)) * (MELS + 1) - 1
@@ -49,11 +48,11 @@ def test_what_comes_back_sounds_the_same(depth: type) -> None:
     """Two tones and a chirp: the spectrogram of what is rebuilt is near that of the sound."""
     time = np.arange(samples(FRAMES)) / RATE
     signal = 0.3 * sine(440) + 0.2 * sine(1500) + 0.3 * np.sin(2 * np.pi * (500 + 1500 * time) * time)
-    picture = to_picture(signal.astype(np.float32), SOUND, MELS, FRAMES)
+    picture = SOUND.spectrogram(signal.astype(np.float32), MELS, FRAMES)
     given = picture if depth is np.uint16 else (picture // 257).astype(np.uint8)
-    back = to_signal(given, SOUND)
+    back = SOUND.signal(given)
     assert back.shape == signal.shape
-    again = to_picture(back, SOUND, MELS, FRAMES)
+    again = SOUND.spectrogram(back, MELS, FRAMES)
     loud = picture > 65535 * 0.5
     off = np.abs(again.astype(float) - picture)[loud] / 65535 * -FLOOR
     assert np.median(off) < 2, "decibels, of what is loud"
@@ -62,7 +61,7 @@ def test_what_comes_back_sounds_the_same(depth: type) -> None:
 
 
 def test_short_sounds_end_in_silence_and_silence_is_black() -> None:
-    picture = to_picture(sine(1000)[: samples(FRAMES) // 4], SOUND, MELS, FRAMES)
+    picture = SOUND.spectrogram(sine(1000)[: samples(FRAMES) // 4], MELS, FRAMES)
     assert picture[:, : FRAMES // 4 - 4].max() > 60_000
     assert picture[:, FRAMES // 4 + 4 :].max() == 0
-    assert np.abs(to_signal(np.zeros((MELS, FRAMES), np.uint8), SOUND)).max() == 0
+    assert np.abs(SOUND.signal(np.zeros((MELS, FRAMES), np.uint8))).max() == 0

@@ -12,8 +12,8 @@ from scipy.io import wavfile
 from mezzotint.core.errors import DataError
 from mezzotint.data._sounds import find_sounds, read_wav
 from mezzotint.data.open import open_pictures
-from mezzotint.data.sound import samples, to_picture
-from mezzotint.data.types import DataConfig, Sound
+from mezzotint.data.sound import Sound, samples
+from mezzotint.data.types import DataConfig
 
 RATE = 16_000
 
@@ -49,10 +49,10 @@ def test_sounds_are_cut_into_pieces_that_stay_together(tmp_path: Path) -> None:
     found = open_pictures(tmp_path, DataConfig(validation=0.3))
     assert found.pictures.shape == (21 * 3, 64, 64, 1)
     assert found.pictures.dtype == np.uint16
-    assert (found.sound, found.classes) == (Sound(RATE), ("high", "low"))
+    assert (found.meaning, found.classes) == (Sound(RATE), ("high", "low"))
     assert found.names[:3] == ("high/0.WAV#0000", "high/0.WAV#0001", "high/0.WAV#0002")
     first = tone(2.6, 2000.0)[: samples(64)] * 0.5
-    assert np.array_equal(found.pictures[0, ..., 0], to_picture(first.astype(np.float32), Sound(RATE), 64, 64))
+    assert np.array_equal(found.pictures[0, ..., 0], Sound(RATE).spectrogram(first.astype(np.float32), 64, 64))
     held = {found.names[row].split("#")[0] for row in found.splits["validation"]}
     assert held
     assert not held & {found.names[row].split("#")[0] for row in found.splits["train"]}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mezzotint.core.errors import DataError
+from mezzotint.data.meaning import PICTURES
 from mezzotint.data.open import open_pictures
-from mezzotint.data.tables import from_levels, from_values, save_table
-from mezzotint.data.types import Columns, DataConfig
+from mezzotint.data.tables import Columns
+from mezzotint.data.types import DataConfig
 
 
 def test_rows_come_back_to_a_fraction_of_their_range(tmp_path: Path) -> None:
@@ -19,11 +20,11 @@ def test_rows_come_back_to_a_fraction_of_their_range(tmp_path: Path) -> None:
     for source in (rows, tmp_path / "a.npy"):
         found = open_pictures(source, DataConfig(validation=0.2))
         assert (found.pictures.shape, found.pictures.dtype) == ((500, 1, 3, 1), np.uint16)
-        assert found.columns is not None
-        assert found.columns.names == ("x0", "x1", "x2")
-        assert np.all(np.array(found.columns.low) < rows.min(0))
-        off = np.abs(from_levels(found.pictures, found.columns) - rows).max(0)
-        assert np.all(off <= 0.51 * (np.array(found.columns.high) - found.columns.low) / 65535)
+        assert isinstance(found.meaning, Columns)
+        assert found.meaning.names == ("x0", "x1", "x2")
+        assert np.all(np.array(found.meaning.low) < rows.min(0))
+        off = np.abs(found.meaning.numbers(found.pictures) - rows).max(0)
+        assert np.all(off <= 0.51 * (np.array(found.meaning.high) - found.meaning.low) / 65535)
         assert len(found.splits["validation"]) == 100
 
 
@@ -35,11 +36,11 @@ def test_a_csv_file_with_and_without_a_head(tmp_path: Path) -> None:
         open_pictures(tmp_path / "a.csv", DataConfig(labels="kind"))
     (tmp_path / "a.csv").write_text("height,weight,kind\n1.8,80,cat\n1.6,50,dog\n1.7,60,\n")
     found = open_pictures(tmp_path / "a.csv", DataConfig(labels="kind", validation=0))
-    assert (found.classes, found.columns.names) == (("cat", "dog"), ("height", "weight"))
+    assert (found.classes, found.meaning.names) == (("cat", "dog"), ("height", "weight"))
     assert found.labels.tolist() == [0, 1, -1]
-    np.testing.assert_allclose(from_levels(found.pictures, found.columns), [[1.8, 80], [1.6, 50], [1.7, 60]], rtol=1e-4)
+    np.testing.assert_allclose(found.meaning.numbers(found.pictures), [[1.8, 80], [1.6, 50], [1.7, 60]], rtol=1e-4)
     (tmp_path / "b.csv").write_text("1,2\n3,4\n5,6\n")
-    assert open_pictures(tmp_path / "b.csv", DataConfig(validation=0)).columns.names == ("x0", "x1")
+    assert open_pictures(tmp_path / "b.csv", DataConfig(validation=0)).meaning.names == ("x0", "x1")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,24 @@ def test_options_of_pictures_do_not_fit(tmp_path: Path) -> None:
 
 def test_what_a_model_gives_is_written_as_numbers(tmp_path: Path) -> None:
     columns = Columns(("a", "b"), (0.0, -1.0), (10.0, 1.0))
-    rows = from_values(np.array([[[[-1.0, 1.0]]], [[[0.0, 5.0]]]]), columns)
-    assert rows.tolist() == [[0.0, 1.0], [5.0, 1.0]]
-    save_table(tmp_path / "a.csv", rows, columns)
-    assert (tmp_path / "a.csv").read_text() == "a,b\n0,1\n5,1\n"
+    values = np.array([[[[-1.0, 1.0]]], [[[0.0, 5.0]]], [[[1.0, 0.5]]]])
+    assert columns.rows(values).tolist() == [[0.0, 1.0], [5.0, 1.0], [10.0, 0.5]]
+    columns.save_values([tmp_path / "a.csv"] * 3, iter((values[:2], values[2:])))
+    assert (tmp_path / "a.csv").read_text() == "a,b\n0,1\n5,1\n10,0.5\n"
+    with pytest.raises(DataError, match="diverged"):
+        columns.save_values([tmp_path / "b.csv"], [np.full((1, 1, 1, 2), np.nan)])
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_another_table_is_taken_where_its_columns_have_the_same_names() -> None:
+    own, other = Columns(("a", "b"), (0.0, -1.0), (10.0, 1.0)), Columns(("a", "b"), (-5.0, -5.0), (20.0, 5.0))
+    rows = np.array([[2.5, 0.5], [20.0, 0.0]])
+    given = other.levels(rows)
+    taken = own.adopted(given, other, "here")
+    np.testing.assert_allclose(own.numbers(taken), [[2.5, 0.5], [10.0, 0.0]], atol=1e-3)
+    assert own.adopted(taken, Columns(("a", "b"), (0.0, -1.0), (10.0, 1.0)), "here") is taken
+    with pytest.raises(DataError, match="here holds the columns a, c; this run takes the columns a, b"):
+        own.adopted(given, Columns(("a", "c"), (0.0, -1.0), (10.0, 1.0)), "here")
+    with pytest.raises(DataError, match="here holds no table; this run takes the columns a, b"):
+        own.adopted(given, PICTURES, "here")
+    assert PICTURES.adopted(given, own, "here") is given

@@ -138,7 +138,7 @@ def test_penalties_fall_by_the_same_factor_in_each_round() -> None:
 
 def test_it_chooses_other_settings_for_points() -> None:
     grid = MIXTURES["grid"].points
-    chosen = choices(GAN, {}, 40_000, PictureSpec(1, 1, 2, points=grid), torch.device("cpu"), None)
+    chosen = choices(GAN, {}, 40_000, PictureSpec(1, 1, 2, meaning=grid), torch.device("cpu"), None)
     found = {choice.name: choice.value for choice in chosen}
     assert found["network"] == "mlp"
     assert found["waves"] > 0

@@ -12,7 +12,7 @@ from PIL import Image
 import mezzotint as mz
 from mezzotint.core.errors import DataError
 from mezzotint.data.open import open_pictures
-from mezzotint.data.points import MIXTURES, from_levels
+from mezzotint.data.points import MIXTURES
 from mezzotint.data.types import DataConfig
 from mezzotint.engine.model import PictureSpec
 from mezzotint.tasks.evaluate import evaluate
@@ -40,7 +40,7 @@ def test_previews_are_plots_over_the_real_points(run: Any) -> None:
 
 def test_the_run_knows_its_points_again(run: Any) -> None:
     again = mz.load(run.path)
-    assert again.model.spec.points == MIXTURES["ring"].points
+    assert again.model.spec.meaning == MIXTURES["ring"].points
     assert PictureSpec.from_json(again.model.spec.to_json()) == again.model.spec
     assert "points" not in PictureSpec(1, 8, 8).to_json()
     page = (run.path / "report.html").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_single_points_keep_16_bits(run: Any, tmp_path: Path) -> None:
     points = MIXTURES["ring"].points
     kept = np.stack([np.array(Image.open(file)) for file in files]).astype(np.uint16)
     made = run.model.sample(5, seed=7).numpy().reshape(5, 2) * 3
-    assert np.abs(from_levels(kept, points) - made).max() < points.sigma / 200
+    assert np.abs(points.numbers(kept) - made).max() < points.sigma / 200
     found = evaluate(tmp_path / "single", "ring", metrics="modes", extractor="pixels")
     same = evaluate(run, metrics="modes", n=5, seed=7, extractor="pixels")
     assert found["modes found"].unit == "of 8"

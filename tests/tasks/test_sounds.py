@@ -12,13 +12,13 @@ import pytest
 from scipy.io import wavfile
 
 import mezzotint as mz
-from mezzotint.data.sound import samples
-from mezzotint.data.types import DataConfig, Sound
+from mezzotint.data.sound import Sound, samples
+from mezzotint.data.types import DataConfig
 from mezzotint.engine.model import PictureSpec
 from mezzotint.tasks.reconstruct import reconstruct
 from mezzotint.tasks.sample import sample_files, sample_grid
 
-SPEC = PictureSpec(1, 16, 24, (), None, Sound(8000))
+SPEC = PictureSpec(1, 16, 24, meaning=Sound(8000))
 
 
 def test_what_a_model_of_sounds_draws_can_be_heard(opened: Callable[..., Any], tmp_path: Path) -> None:
@@ -58,6 +58,6 @@ def test_a_training_on_sounds_from_end_to_end(name: str, tmp_path: Path) -> None
     assert "points" not in told
     again = mz.load(tmp_path / "run")
     assert again.recipe.spec == run.recipe.spec
-    assert again.recipe.spec.sound == Sound(16_000)
+    assert again.recipe.spec.meaning == Sound(16_000)
     assert mz.resume(tmp_path / "run", steps=3, quiet=True).step == 3
     assert (tmp_path / "run" / "report.html").exists()

@@ -56,7 +56,7 @@ def test_other_rows_are_read_by_the_columns_of_the_training(tmp_path: Path) -> N
     made = reconstruct(run, other, tmp_path / "out")
     assert set(made.files) == {"rows.csv"}
     back, given = (np.loadtxt(path, delimiter=",", skiprows=1) for path in (tmp_path / "out" / "rows.csv", other))
-    held = run.recipe.spec.columns
+    held = run.recipe.spec.meaning
     np.testing.assert_allclose(back, given.clip(held.low, held.high), atol=0.01)  # a flow gives back what it was given
     (tmp_path / "c.csv").write_text("height,luck\n1,2\n3,4\n")
     with pytest.raises(DataError, match="holds the columns height, luck; this run takes the columns height, weight"):

@@ -71,9 +71,7 @@ def sealed(
         captions=raw.captions,
         bad=bad,
         notes=(*raw.notes, *alone, *notes),
-        points=raw.points,
-        sound=raw.sound,
-        columns=raw.columns,
+        meaning=raw.meaning,
         targets=targets_of(raw.attributes, config.attributes, where) if config.attributes else None,
         target_names=config.attributes,
     )

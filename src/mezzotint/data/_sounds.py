@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
 from mezzotint.data.raw import RawArrays
-from mezzotint.data.sound import samples, to_picture
+from mezzotint.data.sound import Sound, samples
 from mezzotint.data.sources import is_picture_name
-from mezzotint.data.types import BadFile, DataConfig, Sound
+from mezzotint.data.types import BadFile, DataConfig
 
 _SIZE = (64, 64)
 """Mel bands and columns: a second at 16 kHz."""
@@ -66,7 +66,7 @@ def load_sounds(
             continue
         pieces = _pieces(signal, samples(frames))
         for k, piece in enumerate(pieces):
-            pictures.append(to_picture(piece, sound, mels, frames))
+            pictures.append(sound.spectrogram(piece, mels, frames))
             names.append(f"{name}#{k:04d}" if len(pieces) > 1 else name)
             of.append(name)
         if progress is not None:
@@ -81,7 +81,7 @@ def load_sounds(
         classes,
         tuple(names),
         notes=(f"Each picture is {seconds:.3g} seconds of sound: {mels} mel bands, {config.rate:,} samples a second.",),
-        sound=sound,
+        meaning=sound,
     )
     return raw, tuple(bad), of
 

@@ -21,6 +21,7 @@ from mezzotint.data._refit import refit
 from mezzotint.data._seal import sealed
 from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
+from mezzotint.data.meaning import PICTURES
 from mezzotint.data.named import is_named, load_named, names
 from mezzotint.data.patches import patches_of
 from mezzotint.data.raw import RawArrays
@@ -221,9 +222,7 @@ def _from_set(pictures: PictureSet, config: DataConfig, cache_dir: Path | None, 
         pictures.splits,
         pictures.notes,
         pictures.fingerprint,
-        pictures.points,
-        pictures.sound,
-        pictures.columns,
+        pictures.meaning,
     )
     made = _from_raw(raw, pictures.source, config, cache_dir, workers)
     return replace(made, bad=pictures.bad, splits=dict(pictures.splits))
@@ -235,10 +234,9 @@ def _from_raw(
     if len(raw.pictures) == 0:
         raise DataError(f"{where} holds no picture; give an array with at least one.")
     print_ = _arrays.array_fingerprint(raw)
-    if raw.points is not None or raw.columns is not None:
-        _check_rows(raw, where, config)
-        return sealed(raw, print_, where, config)
-    if raw.sound is not None and config.size in (None, raw.pictures.shape[1:3]):
+    if raw.meaning.numeric:
+        _check_numeric(raw, where, config)
+    if raw.meaning != PICTURES and config.size in (None, raw.pictures.shape[1:3]):
         return sealed(raw, print_, where, config)
     _, height, width, channels = raw.pictures.shape
     deep = raw.pictures.dtype == np.uint16
@@ -261,16 +259,15 @@ def _from_raw(
     return sealed(fitted, entry.meta.pixels, where, config)
 
 
-def _check_rows(raw: RawArrays, where: str, config: DataConfig) -> None:
-    """Points and rows are taken as they are: what would change pictures has no meaning for them."""
+def _check_numeric(raw: RawArrays, where: str, config: DataConfig) -> None:
+    """Measured numbers are taken as they are: what would change pictures has no meaning for them."""
     given = {
         "size": config.size not in (None, raw.pictures.shape[1:3]),
         "mode": config.mode not in ("auto", "grey"),
         "flip": config.flip,
     }
-    what = "points of the plane" if raw.points is not None else "rows of numbers"
     for name in (name for name, is_given in given.items() if is_given):
-        raise DataError(f"{where} holds {what}, to which {name} does not apply; leave it out.")
+        raise DataError(f"{where} holds {raw.meaning.holds}, to which {name} does not apply; leave it out.")
 
 
 def _option_texts(config: DataConfig) -> list[str]:

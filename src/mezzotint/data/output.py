@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,7 @@ FILM_SUFFIXES = (".gif", ".mp4", ".webm")
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GRID_PIXELS = 1000
 _MAX_MAGNIFY = 32
+_WRITERS = 8
 
 
 def to_uint8(pictures: NDArray[Any]) -> NDArray[np.uint8]:
@@ -179,6 +181,13 @@ def save_picture(path: str | Path, picture: NDArray[Any]) -> None:
     buffer = io.BytesIO()
     image.save(buffer, **options)
     atomic.write_bytes(path, buffer.getbuffer())
+
+
+def save_pictures(files: Sequence[Path], pictures: NDArray[Any]) -> None:
+    """Save each of [N, H, W, C] under its name, as `save_picture`; several at once, because each waits for the disk."""
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for _ in pool.map(save_picture, files, pictures):
+            pass
 
 
 def save_film(path: str | Path, frames: NDArray[np.uint8], fps: float = 24, background: int = 255) -> None:

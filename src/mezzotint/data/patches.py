@@ -12,6 +12,7 @@ from mezzotint.core.errors import DataError
 from mezzotint.data._rows import RowFile
 from mezzotint.data.cache import PICTURES, VERSION, Cache, Meta, hash_parts
 from mezzotint.data.decode import Plan
+from mezzotint.data.meaning import Meaning
 from mezzotint.data.types import PictureSet
 
 _MOST = 5_000_000
@@ -28,7 +29,7 @@ def patches_of(pictures: PictureSet, side: int, cache: Cache) -> PictureSet:
     Raises:
         DataError: pictures are smaller than a patch or are none, or there would be too many patches.
     """
-    if pictures.points is not None or pictures.columns is not None or pictures.sound is not None:
+    if pictures.meaning != Meaning():
         raise DataError(f"{pictures.source} holds no pictures that could be cut into patches; leave data.patch out.")
     count, height, width = pictures.pictures.shape[:3]
     down, across = height // side, width // side

@@ -1,4 +1,4 @@
-"""Points of the plane as pictures: `ring` and `grid`, mixtures of Gaussians whose modes are known.
+"""Points of the plane as pictures, and `ring` and `grid`: mixtures of Gaussians whose modes are known.
 
 Whether a model drops modes is seen at once on these. A point is a grey "picture" of 1 x 2 pixels of 16 bits, x and y,
 so that every model that takes so small ones, and every command, takes it. Its `Points` say what the levels mean.
@@ -14,19 +14,109 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
 from mezzotint.core.rng import stream
+from mezzotint.data.meaning import Meaning, Modes
 from mezzotint.data.raw import RawArrays
-from mezzotint.data.types import Points
+from mezzotint.data.scatter import scatter
 
 VERSION = 1  # raise it when any point changes
+SHOWN = 1000
+"""Points in a preview: so many that a mode with a fair share of them is seen."""
 
 _TOP = 65535
+
+
+@dataclass(frozen=True)
+class Points(Meaning):
+    """What the two values of a picture mean that stands for a point of the plane, and where the true modes are.
+
+    Such a picture is stored as 1 x 2 grey pixels of 16 bits, and a sheet of them is a scatter plot.
+
+    Attributes:
+        low, high: both coordinates lie between these; the lowest and highest level of a pixel.
+        modes: (x, y) of the true modes.
+        sigma: standard deviation of every mode along both axes.
+
+    Example:
+        >>> points = Points(-1.0, 1.0, ((0.0, 0.0),), 0.1)
+        >>> points.sheet(points.levels(np.zeros((1, 2)))).shape
+        (512, 512, 3)
+    """
+
+    kind: ClassVar[str] = "points"
+    holds: ClassVar[str] = "points of the plane"
+    word: ClassVar[str] = "points"
+    numeric: ClassVar[bool] = True
+    planar: ClassVar[bool] = True
+    reads: ClassVar[Mapping[str, Any]] = {"labels": None, "depth": "16"}  # of files that points were saved to
+
+    low: float
+    high: float
+    modes: tuple[tuple[float, float], ...]
+    sigma: float
+
+    @classmethod
+    def of_json(cls, fields: Mapping[str, Any]) -> Points:
+        """See `Meaning`; a range or a sigma that is impossible is a ValueError."""
+        low, high, sigma = (float(fields[name]) for name in ("low", "high", "sigma"))
+        if not (low < high and sigma > 0):
+            raise ValueError("the range or the sigma of its points is impossible")
+        return cls(low, high, tuple((float(x), float(y)) for x, y in fields["modes"]), sigma)
+
+    def levels(self, places: NDArray[Any]) -> NDArray[np.uint16]:
+        """Coordinates [N, 2] as stored pictures [N, 1, 2, 1]; what lies beyond the range is stored at its edge.
+
+        Raises:
+            DataError: a coordinate is not a finite number.
+
+        Example:
+            >>> MIXTURES["ring"].points.levels(np.array([[-3.0, 3.0]])).ravel().tolist()
+            [0, 65535]
+        """
+        return _levels(places, self.low, self.high)
+
+    def numbers(self, pictures: NDArray[Any]) -> NDArray[np.float64]:
+        """The inverse: coordinates [N, 2] of stored pictures [N, 1, 2, 1].
+
+        Example:
+            >>> MIXTURES["ring"].points.numbers(np.array([0, 65535], np.uint16).reshape(1, 1, 2, 1)).tolist()
+            [[-3.0, 3.0]]
+        """
+        share = pictures.reshape(-1, 2).astype(np.float64) / _TOP
+        return self.low + share * (self.high - self.low)
+
+    def stored(self, values: NDArray[Any]) -> NDArray[np.uint16]:
+        """Model values [N, 1, 1, 2] in [-1, 1] as stored pictures [N, 1, 2, 1]; see `Meaning`."""
+        return _levels(values.reshape(-1, 2), -1.0, 1.0)
+
+    def sheet(
+        self, pictures: NDArray[Any], columns: int | None = None, real: NDArray[Any] | None = None
+    ) -> NDArray[np.uint8]:
+        """One scatter plot of all, with the true modes; see `Meaning`."""
+        below = None if real is None else self.numbers(real)
+        return scatter(self.numbers(pictures), below, low=self.low, high=self.high, modes=self.modes, sigma=self.sigma)
+
+    def pairs(self, before: NDArray[Any], after: NDArray[Any], columns: int | None = None) -> NDArray[np.uint8]:
+        """What became of the points over the points themselves; see `Meaning`."""
+        return self.sheet(after, real=before)
+
+    def frames(self, pictures: NDArray[Any]) -> NDArray[np.uint8]:
+        """A plot of each point; see `Meaning`."""
+        return np.stack([self.sheet(pictures[i : i + 1]) for i in range(len(pictures))])
+
+    def enough(self, count: int) -> int:
+        """As many as a plot needs; see `Meaning`."""
+        return max(count, SHOWN)
+
+    def known_modes(self) -> Modes | None:
+        """The mixture they come from, if it is known; see `Meaning`."""
+        return Modes(self.modes, self.sigma) if self.modes else None
 
 
 @dataclass(frozen=True)
@@ -81,59 +171,20 @@ def mixture(name: str, n: int = 50_000, seed: int = 0) -> RawArrays:
     places = np.array(points.modes)[labels] + points.sigma * noise
     key = f"points {VERSION} {name} {n} {seed}"
     return RawArrays(
-        pictures=to_levels(places, points),
+        pictures=points.levels(places),
         labels=labels.astype(np.int64),
         classes=chosen.names,
         attributes={"x": places[:, 0].copy(), "y": places[:, 1].copy()},
         fingerprint=hashlib.sha256(key.encode()).hexdigest(),
-        points=points,
+        meaning=points,
     )
 
 
-def to_levels(places: NDArray[Any], points: Points) -> NDArray[np.uint16]:
-    """Coordinates [N, 2] as stored pictures [N, 1, 2, 1]; what lies beyond the range is stored at its edge.
-
-    Raises:
-        DataError: a coordinate is not a finite number.
-
-    Example:
-        >>> to_levels(np.array([[-3.0, 3.0]]), MIXTURES["ring"].points).ravel().tolist()
-        [0, 65535]
-    """
+def _levels(places: NDArray[Any], low: float, high: float) -> NDArray[np.uint16]:
     if not np.isfinite(places).all():
         raise DataError(
             "Some points are not finite numbers (NaN or infinity), so they cannot be saved; the model has diverged: "
             "go back to an earlier checkpoint."
         )
-    share = (np.asarray(places, np.float64) - points.low) / (points.high - points.low)
+    share = (np.asarray(places, np.float64) - low) / (high - low)
     return np.floor(np.clip(share, 0, 1) * _TOP + 0.5).astype(np.uint16).reshape(-1, 1, 2, 1)
-
-
-def from_levels(pictures: NDArray[np.uint16], points: Points) -> NDArray[np.float64]:
-    """The inverse: coordinates [N, 2] of stored pictures [N, 1, 2, 1].
-
-    Example:
-        >>> from_levels(np.array([0, 65535], np.uint16).reshape(1, 1, 2, 1), MIXTURES["ring"].points).tolist()
-        [[-3.0, 3.0]]
-    """
-    share = pictures.reshape(-1, 2).astype(np.float64) / _TOP
-    return points.low + share * (points.high - points.low)
-
-
-def values_to_levels(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """Model values [N, 1, 1, 2] in [-1, 1] as stored pictures [N, 1, 2, 1]."""
-    return to_levels(values.reshape(-1, 2), Points(-1.0, 1.0, (), 1.0))
-
-
-def points_from_json(value: Mapping[str, Any] | None) -> Points | None:
-    """`Points` of plain JSON values.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is something else.
-    """
-    if value is None:
-        return None
-    low, high, sigma = (float(value[name]) for name in ("low", "high", "sigma"))
-    if not (low < high and sigma > 0):
-        raise ValueError("the range or the sigma of its points is impossible")
-    return Points(low, high, tuple((float(x), float(y)) for x, y in value["modes"]), sigma)

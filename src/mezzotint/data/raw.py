@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.data.types import Columns, Points, Sound
+from mezzotint.data.meaning import PICTURES, Meaning
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class RawArrays:
             rows of a given `test` are the test part, and validation is taken from train when it is not given.
         notes: sentences a person should read.
         fingerprint: SHA-256 of the content as hex; empty to have it computed from the arrays.
-        points, sound, columns: as in `PictureSet`; size, mode and depth then stay as they are.
+        meaning: as in `PictureSet`; of other than pictures, size, mode and depth stay as they are.
     """
 
     pictures: NDArray[Any]
@@ -39,6 +39,4 @@ class RawArrays:
     fixed_splits: Mapping[str, NDArray[np.int64]] | None = None
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
-    points: Points | None = None
-    sound: Sound | None = None
-    columns: Columns | None = None
+    meaning: Meaning = PICTURES

@@ -7,17 +7,18 @@ command that takes pictures takes sounds, and what comes out can be heard again.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core import atomic
 from mezzotint.core.rng import stream
-from mezzotint.data.types import Sound
+from mezzotint.data.meaning import Meaning
 
 WINDOW, HOP = 1024, 256
 """Samples that a column of a spectrogram looks at, and between two columns."""
@@ -27,47 +28,82 @@ _ROUNDS, _MOMENTUM = 60, 0.99
 _LEAST = 1e-10
 
 
-def to_picture(signal: NDArray[np.float32], sound: Sound, mels: int, frames: int) -> NDArray[np.uint16]:
-    """The log-mel spectrogram of a sound.
+@dataclass(frozen=True)
+class Sound(Meaning):
+    """That a picture is the log-mel spectrogram of a sound.
 
-    Args:
-        signal: [T] in [-1, 1]; it is cut, or filled up with silence, to `samples(frames)`.
-        sound: its rate.
-        mels: rows; the highest pitch comes first.
-        frames: columns.
-
-    Returns:
-        [mels, frames]: 0 is 80 decibels below a sine of full scale, 65535 the loudness of that sine.
-
-    Example:
-        >>> to_picture(np.zeros(100, np.float32), Sound(8000), 16, 8).max()
-        np.uint16(0)
+    Attributes:
+        rate: samples a second.
     """
-    length = samples(frames)
-    padded = np.zeros(length, np.float64)
-    padded[: min(length, len(signal))] = signal[:length]
-    power = np.abs(_spectrum(padded)) ** 2 / (_window().sum() / 2) ** 2
-    decibels = 10 * np.log10(np.maximum(_filters(sound.rate, mels) @ power, _LEAST))
-    share = np.clip(1 - decibels / FLOOR, 0, 1)
-    return np.floor(share[::-1] * 65535 + 0.5).astype(np.uint16)
+
+    kind: ClassVar[str] = "sound"
+    holds: ClassVar[str] = "sounds"
+    word: ClassVar[str] = "sounds"
+
+    rate: int
+
+    @classmethod
+    def of_json(cls, fields: Mapping[str, Any]) -> Sound:
+        """See `Meaning`."""
+        return cls(int(fields["rate"]))
+
+    def spectrogram(self, signal: NDArray[np.float32], mels: int, frames: int) -> NDArray[np.uint16]:
+        """The log-mel spectrogram of a sound, as it is stored.
+
+        Args:
+            signal: [T] in [-1, 1]; it is cut, or filled up with silence, to `samples(frames)`.
+            mels: rows; the highest pitch comes first.
+            frames: columns.
+
+        Returns:
+            [mels, frames]: 0 is 80 decibels below a sine of full scale, 65535 the loudness of that sine.
+
+        Example:
+            >>> Sound(8000).spectrogram(np.zeros(100, np.float32), 16, 8).max()
+            np.uint16(0)
+        """
+        length = samples(frames)
+        padded = np.zeros(length, np.float64)
+        padded[: min(length, len(signal))] = signal[:length]
+        power = np.abs(_spectrum(padded)) ** 2 / (_window().sum() / 2) ** 2
+        decibels = 10 * np.log10(np.maximum(_filters(self.rate, mels) @ power, _LEAST))
+        share = np.clip(1 - decibels / FLOOR, 0, 1)
+        return np.floor(share[::-1] * 65535 + 0.5).astype(np.uint16)
+
+    def signal(self, spectrogram: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
+        """A sound that has this spectrogram, nearly: [T] in [-1, 1].
+
+        The powers of the frequencies are the smallest that give the mel bands; phases are found by the fast Griffin-Lim
+        algorithm (Griffin and Lim 1984; Perraudin et al. 2013), from random ones that are always the same.
+
+        Args:
+            spectrogram: [mels, frames] uint8 or uint16, as `spectrogram` gives it.
+        """
+        top = np.iinfo(spectrogram.dtype).max
+        share = spectrogram[::-1].astype(np.float64) / top
+        bands = np.where(share > 0, 10 ** ((1 - share) * FLOOR / 10), 0.0)
+        power = np.maximum(np.linalg.pinv(_filters(self.rate, len(spectrogram))) @ bands, 0)
+        magnitude = np.sqrt(power) * _window().sum() / 2
+        return _with_phases(magnitude, samples(spectrogram.shape[1]))
+
+    def save_each(self, files: Sequence[Path], pictures: NDArray[Any]) -> None:
+        """Write spectrograms as pictures, and beside each, as 16-bit WAV, what it sounds like; see `Meaning`."""
+        from scipy.io import wavfile  # slow to import
+
+        super().save_each(files, pictures)
+        for file, picture in zip(files, pictures, strict=True):
+            buffer = io.BytesIO()
+            wavfile.write(buffer, self.rate, np.round(self.signal(picture[..., 0]) * 32767).astype(np.int16))
+            atomic.write_bytes(file.with_suffix(".wav"), buffer.getvalue())
 
 
-def to_signal(picture: NDArray[np.uint8] | NDArray[np.uint16], sound: Sound) -> NDArray[np.float32]:
-    """A sound that has this spectrogram, nearly: [T] in [-1, 1].
+def samples(frames: int) -> int:
+    """Samples of sound in a picture of so many columns."""
+    return frames * HOP
 
-    The powers of the frequencies are the smallest that give the mel bands; phases are found by the fast Griffin-Lim
-    algorithm (Griffin and Lim 1984; Perraudin et al. 2013), from random ones that are always the same.
 
-    Args:
-        picture: [mels, frames] uint8 or uint16, as `to_picture` gives it.
-        sound: its rate.
-    """
-    top = np.iinfo(picture.dtype).max
-    share = picture[::-1].astype(np.float64) / top
-    bands = np.where(share > 0, 10 ** ((1 - share) * FLOOR / 10), 0.0)
-    power = np.maximum(np.linalg.pinv(_filters(sound.rate, len(picture))) @ bands, 0)
-    magnitude = np.sqrt(power) * _window().sum() / 2
-    length = samples(picture.shape[1])
+def _with_phases(magnitude: NDArray[np.float64], length: int) -> NDArray[np.float32]:
+    """The signal [length] of a spectrum of which only the magnitude is known."""
     noise = stream(0, "griffin lim").random(magnitude.shape)
     phases = before = np.exp(2j * np.pi * noise)
     for _ in range(_ROUNDS):
@@ -77,24 +113,6 @@ def to_signal(picture: NDArray[np.uint8] | NDArray[np.uint16], sound: Sound) -> 
         phases = ahead / np.maximum(np.abs(ahead), _LEAST)
     signal = _overlapped(magnitude * phases, length)
     return np.clip(signal, -1, 1).astype(np.float32)
-
-
-def save_sounds(files: Sequence[Path], pictures: NDArray[Any], sound: Sound) -> list[Path]:
-    """Save what stored spectrograms [N, H, W, 1] sound like, as 16-bit WAV files beside `files` of other suffixes."""
-    from scipy.io import wavfile  # slow to import
-
-    made = []
-    for file, picture in zip(files, pictures, strict=True):
-        buffer = io.BytesIO()
-        wavfile.write(buffer, sound.rate, np.round(to_signal(picture[..., 0], sound) * 32767).astype(np.int16))
-        made.append(file.with_suffix(".wav"))
-        atomic.write_bytes(made[-1], buffer.getvalue())
-    return made
-
-
-def samples(frames: int) -> int:
-    """Samples of sound in a picture of so many columns."""
-    return frames * HOP
 
 
 def _window() -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import field_validator
 
 from mezzotint.core.config import Config, option
+from mezzotint.data.meaning import PICTURES, Meaning
 
 Fit = Literal["crop", "pad", "stretch"]
 Mode = Literal["auto", "grey", "rgb", "rgba"]
@@ -65,47 +66,6 @@ class BadFile:
 
 
 @dataclass(frozen=True)
-class Points:
-    """What the two values of a picture mean that stands for a point of the plane, and where the true modes are.
-
-    Attributes:
-        low, high: both coordinates lie between these; the lowest and highest level of a pixel.
-        modes: (x, y) of the true modes.
-        sigma: standard deviation of every mode along both axes.
-    """
-
-    low: float
-    high: float
-    modes: tuple[tuple[float, float], ...]
-    sigma: float
-
-
-@dataclass(frozen=True)
-class Sound:
-    """That a picture is the log-mel spectrogram of a sound (see `mezzotint.data.sound`).
-
-    Attributes:
-        rate: samples a second.
-    """
-
-    rate: int
-
-
-@dataclass(frozen=True)
-class Columns:
-    """That a picture of 1 x D grey pixels is a row of a table (see `mezzotint.data.tables`).
-
-    Attributes:
-        names: of the D columns.
-        low, high: what black and white stand for, in each.
-    """
-
-    names: tuple[str, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class PictureSet:
     """A set of pictures of one size, packed.
 
@@ -121,9 +81,7 @@ class PictureSet:
         source: what the person named, for messages.
         fingerprint: SHA-256 of content and options, hex; equal fingerprints mean equal arrays.
         notes: sentences a person should read (modes converted, licences shown, ...).
-        points: for pictures of 1 x 2 grey pixels of 16 bits that stand for points of the plane; else None.
-        sound: for spectrograms of sounds; else None.
-        columns: for rows of a table; else None.
+        meaning: what the values are: of pictures to look at, of points of the plane, of sounds, of a table's rows.
         targets: [N, K] float32, 1 or 0, NaN where unknown: the attributes that were asked for; else None.
         target_names: K names.
     """
@@ -139,9 +97,7 @@ class PictureSet:
     captions: tuple[str, ...] | None = None
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
-    points: Points | None = None
-    sound: Sound | None = None
-    columns: Columns | None = None
+    meaning: Meaning = PICTURES
     targets: NDArray[np.float32] | None = None
     target_names: tuple[str, ...] = ()
 

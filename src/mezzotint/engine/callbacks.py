@@ -17,7 +17,6 @@ import torch
 
 from mezzotint.core.errors import MissingExtra, NotFinite
 from mezzotint.data.output import save_picture
-from mezzotint.data.scatter import SHOWN, sheet, stored
 from mezzotint.engine._lines import append, cut_after
 from mezzotint.engine.callback import Callback
 from mezzotint.engine.capabilities import capabilities
@@ -183,7 +182,7 @@ class Previews(Callback):
     def draw(self, trainer: Trainer) -> None:
         """Write the picture of this round."""
         with trainer.using() as model:
-            count = self.count if model.spec.points is None else max(self.count, SHOWN)
+            count = model.spec.meaning.enough(self.count)
             spread = bool({"translates", "stylizes"} & set(capabilities(model)))
             picture = preview(model, trainer.held_out(count, spread=spread)[0], count)
         if picture is not None:
@@ -205,23 +204,19 @@ def preview(model: Model, held_out: torch.Tensor, count: int) -> Any:
     """
     can: Any = model
     offers = capabilities(model)
-    points = model.spec.points if offers else None
 
     def packed(values: torch.Tensor) -> Any:
-        return stored(values.float().cpu().numpy(), points)
+        return model.spec.meaning.stored(values.float().cpu().numpy())
 
     if "samples" in offers:
         classes = len(model.spec.classes)
         labels = torch.arange(count) % classes if classes and getattr(model, "conditional", False) else None
         made = packed(can.sample(count, seed=0, labels=labels))
-        return sheet(made, points, real=None if points is None else packed(held_out))
+        return model.spec.meaning.sheet(made, real=packed(held_out) if model.spec.meaning.planar else None)
     if "translates" in offers:
         return preview_of(model, held_out)
     if "stylizes" in offers:
         return styles_beside(model, held_out)
     if "reconstructs" in offers:
-        again = can.reconstruct(held_out)
-        if points is not None:
-            return sheet(packed(again), points, real=packed(held_out))
-        return sheet(packed(torch.stack([held_out, again], 1).flatten(0, 1)), None)
+        return model.spec.meaning.pairs(packed(held_out), packed(can.reconstruct(held_out)))
     return None

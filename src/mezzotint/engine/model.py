@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
@@ -14,12 +14,14 @@ from mezzotint.core.config import Config
 from mezzotint.core.errors import ConfigError
 from mezzotint.core.registry import Registry
 from mezzotint.data.batches import Batches
-from mezzotint.data.points import points_from_json
-from mezzotint.data.types import Columns, PictureSet, Points, Sound
+from mezzotint.data.meaning import PICTURES, Meaning, meaning_of_json
+from mezzotint.data.types import PictureSet
 from mezzotint.engine.fitting import Pass
 from mezzotint.engine.phase import Phase, Turn
 
 MODELS: Registry[type[Model]] = Registry("model", package="mezzotint.models", group="mezzotint.models")
+
+_SHAPE = ("channels", "height", "width", "classes")
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,7 @@ class PictureSpec:
         channels: 1 grey, 2 grey with alpha, 3 colour, 4 colour with alpha.
         height, width: pixels.
         classes: names of the classes; empty when the data has none.
-        points: what the values mean where pictures are points of the plane; else None.
-        sound: of which sounds they are spectrograms; else None.
-        columns: of which table they are rows; else None.
+        meaning: what the values are: of pictures to look at, of points of the plane, of sounds, of a table's rows.
         attributes: names of those that are learned, each yes or no.
     """
 
@@ -54,16 +54,14 @@ class PictureSpec:
     height: int
     width: int
     classes: tuple[str, ...] = ()
-    points: Points | None = None
-    sound: Sound | None = None
-    columns: Columns | None = None
+    meaning: Meaning = PICTURES
     attributes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pictures: PictureSet) -> PictureSpec:
         """The shape of a set's pictures."""
         classes = pictures.classes if pictures.labels is not None else ()
-        return cls(*pictures.shape, classes, pictures.points, pictures.sound, pictures.columns, pictures.target_names)
+        return cls(*pictures.shape, classes, pictures.meaning, pictures.target_names)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,21 +74,20 @@ class PictureSpec:
         return self.channels * self.height * self.width
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; "points", "sound", "columns" and "attributes" are there only for these."""
-        found = {name: value for name, value in asdict(self).items() if value is not None}
-        return found if self.attributes else {name: found[name] for name in found if name != "attributes"}
+        """Plain JSON values, with "attributes" if there are any, and of other than pictures a key for the meaning."""
+        shape = {name: getattr(self, name) for name in _SHAPE}
+        return shape | self.meaning.to_json() | ({"attributes": self.attributes} if self.attributes else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PictureSpec:
-        """The inverse of `to_json`."""
-        points, sound = points_from_json(value.get("points")), value.get("sound")
-        table = value.get("columns")
-        return cls(
-            *(value["channels"], value["height"], value["width"], tuple(value["classes"]), points),
-            sound=None if sound is None else Sound(int(sound["rate"])),
-            columns=None if table is None else Columns(*(tuple(table[key]) for key in ("names", "low", "high"))),
-            attributes=tuple(value.get("attributes", ())),
-        )
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        channels, height, width, classes = (value[name] for name in _SHAPE)
+        meaning = meaning_of_json({name: value[name] for name in value if name not in (*_SHAPE, "attributes")})
+        return cls(channels, height, width, tuple(classes), meaning, tuple(value.get("attributes", ())))
 
 
 class Model(nn.Module):

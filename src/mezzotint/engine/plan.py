@@ -102,9 +102,9 @@ def _precision(
         return config, f"Precision {config.precision}, as asked.", None
     if not has_bf16(device):
         return config.changed(precision="fp32"), f"Precision fp32: {device.type} here has no native bfloat16.", None
-    if model.spec.points is not None or model.spec.columns is not None:
-        what = "points" if model.spec.columns is None else "tables"
-        return config.changed(precision="fp32"), f"Precision fp32: bfloat16 has too few digits for {what}.", None
+    if model.spec.meaning.numeric:
+        said = f"Precision fp32: bfloat16 has too few digits for {model.spec.meaning.word}."
+        return config.changed(precision="fp32"), said, None
     if config.steps is not None and config.steps < _SETTLED:
         return config.changed(precision="fp32"), "Precision fp32: too short a run to measure.", None
     seconds = {

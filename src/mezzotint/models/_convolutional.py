@@ -156,7 +156,7 @@ def check_size(name: str, spec: PictureSpec) -> None:
         ConfigError: the pictures are smaller than 8 or larger than 256 pixels, or points of the plane.
     """
     if min(spec.height, spec.width) == 1:
-        what = "points" if spec.points is not None else "rows of numbers"
+        what = spec.meaning.word if spec.meaning.planar else "rows of numbers"
         raise ConfigError(f"{name} makes pictures, and these are {what}; train gan or wgan_gp with model.network=mlp.")
     if not (min(spec.height, spec.width) >= 8 and max(spec.height, spec.width) <= 256):
         raise ConfigError(f"{name} makes pictures of 8 to 256 pixels; got {spec.height} x {spec.width}. Set --size.")

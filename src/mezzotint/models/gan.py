@@ -141,7 +141,7 @@ class GAN(Adversarial):
         area = spec.height * spec.width
         strength, why = gamma(area, pictures), f"the slope is penalised by the size of the pictures, {size}"
         why += ", and little, since they are few" if pictures < _FEW else ", and strongly, so that no kind is lost"
-        if spec.points is not None:
+        if spec.meaning.planar:
             return cls._for_points(cpu)
         row = min(spec.height, spec.width) == 1
         if row:

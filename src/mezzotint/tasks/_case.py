@@ -101,13 +101,14 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
         CapabilityError, DataError: one that was asked for cannot be had.
     """
     skipped = {}
-    points = case.real.pictures.points is not None
+    meaning = case.real.pictures.meaning
     usual = [name for name, metric in METRICS.items() if not metric.dear and _of_its_kind(case, metric.needs)]
     for name in usual if asked is None else asked:
         needs = METRICS[name].needs
         why = next(filter(None, (NEEDS[need](case) for need in needs)), None)
-        if (points or min(case.size[:2]) == 1) and not {"points", "scores", "marginalises", "infers"} & set(needs):
-            what = "points of the plane" if points else "single rows of numbers"
+        row = meaning.planar or min(case.size[:2]) == 1
+        if row and not {"points", "scores", "marginalises", "infers"} & set(needs):
+            what = meaning.holds if meaning.planar else "single rows of numbers"
             why = f"these are {what}, and it is a score of pictures"
         if why is not None:
             skipped[name] = why
@@ -123,7 +124,7 @@ def allowed(case: Case, asked: list[str] | None) -> tuple[list[str], dict[str, s
 def _of_its_kind(case: Case, needs: tuple[str, ...]) -> bool:
     """Whether a score is for such pictures and such a model at all, so that a word is due if it cannot be had."""
     if "points" in needs:
-        return case.real.pictures.points is not None
+        return case.real.pictures.meaning.planar
     if "translates" in needs:
         return "translates" in case.can
     return "fakes" not in needs or "samples" in case.can or "translates" not in case.can
@@ -148,7 +149,7 @@ def _no_translations(case: Case) -> str | None:
 
 def _no_points(case: Case) -> str | None:
     known = case.real.pictures
-    if known.points is None or not known.points.modes:
+    if known.meaning.known_modes() is None:
         return f"it needs a set whose modes are known, such as ring or grid, and {known.source} is none"
     if case.model is None:
         return None
@@ -157,7 +158,7 @@ def _no_points(case: Case) -> str | None:
 
 def _makes_no_points(case: Case) -> str | None:
     assert case.model is not None
-    return None if case.model.spec.points is not None else "it needs a model that was trained on points of the plane"
+    return None if case.model.spec.meaning.planar else "it needs a model that was trained on points of the plane"
 
 
 def _lacks(case: Case, capability: str) -> str:

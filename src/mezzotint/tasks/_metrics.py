@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.rng import stream
-from mezzotint.data.types import Points
+from mezzotint.data.meaning import Modes
 from mezzotint.metrics.accuracy import classification_accuracy
 from mezzotint.metrics.disentangle import Factors, dci, factor_vae_score, mig, sap
 from mezzotint.metrics.extractor import Extractor
@@ -48,7 +48,7 @@ class Gathered:
         size: (H, W, C).
         seed: of every choice.
         n_real, n_fake: how many pictures there were.
-        points: the true modes, where the real pictures are points of the plane.
+        modes: the true ones, where the real pictures are points of the plane.
         inferred: mean and log variance [N, units] of q(z|x) of real pictures, where a score needs them.
         codes, factors: of the same real pictures, where a score needs them.
         translated: of each domain, where a score needs them.
@@ -63,7 +63,7 @@ class Gathered:
     seed: int
     n_real: int
     n_fake: int
-    points: Points | None = None
+    modes: Modes | None = None
     codes: NDArray[np.float32] | None = None
     factors: Factors | None = None
     inferred: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -223,11 +223,11 @@ def _bits(g: Gathered, name: str) -> dict[str, float]:
 
 
 def _modes(g: Gathered) -> list[Found]:
-    assert g.points is not None
+    assert g.modes is not None
     made = g.measured["points"]
-    found = point_modes(made, g.points.modes, g.points.sigma)
+    found = point_modes(made, g.modes.places, g.modes.sigma)
     rows: list[tuple[str, str, Better, Estimate, str]] = [
-        ("modes found", "modes within 3 sigma", "higher", found.found, f"of {len(g.points.modes)}"),
+        ("modes found", "modes within 3 sigma", "higher", found.found, f"of {len(g.modes.places)}"),
         ("good samples", "share within 3 sigma", "higher", found.good, ""),
         ("KL divergence of modes", "kl of nearest modes", "lower", found.kl, "nats"),
     ]

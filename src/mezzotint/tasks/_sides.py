@@ -14,7 +14,6 @@ from torch import Tensor
 from mezzotint.core.errors import ConfigError, DataError, MezzotintError
 from mezzotint.core.rng import stream
 from mezzotint.data.open import open_pictures
-from mezzotint.data.points import from_levels
 from mezzotint.data.types import SPLITS, DataConfig, PictureSet
 from mezzotint.tasks._features import BATCH, to_bytes
 from mezzotint.tasks._labels import is_conditional
@@ -88,7 +87,7 @@ def both_sets(
     made = open_pictures(fake, plain)
     same = plain.changed(size=made.shape[1:])
     real = open_pictures(data, same)
-    if real.points is not None and made.points is None:
+    if real.meaning.planar and not made.meaning.planar:
         made = open_pictures(fake, same.changed(depth="16", mode="grey"))  # one level of 256 is about as wide as a mode
     elif real.shape[0] != made.shape[0]:
         alike = same.changed(mode="rgb")
@@ -129,11 +128,10 @@ def points_of(model: Any, made: PictureSet | None, rows: Rows | None, real: Real
     """Coordinates [n, 2] of the points that a model makes, or of a set of them (stored as those of `real`)."""
     if model is not None:
         chunks = draw(model, n, seed, fake_labels(model, real, n, seed))
-        return np.concatenate([from_levels(chunk, model.spec.points) for chunk in chunks])
+        return np.concatenate([model.spec.meaning.numbers(chunk) for chunk in chunks])
     assert made is not None
-    points = made.points or real.pictures.points
-    assert points is not None
-    return from_levels(made.pictures[rows], points)
+    meaning = made.meaning if made.meaning.planar else real.pictures.meaning
+    return meaning.numbers(made.pictures[rows])
 
 
 def _own(run: Any, source: Any) -> PictureSet | None:

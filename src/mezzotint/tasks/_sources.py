@@ -19,8 +19,8 @@ from torch import Tensor
 from mezzotint.core.errors import CheckpointError, ConfigError, DataError
 from mezzotint.data.cache import hash_parts
 from mezzotint.data.open import open_pictures
-from mezzotint.data.tables import to_levels
-from mezzotint.data.types import Columns, DataConfig, PictureSet
+from mezzotint.data.tables import Columns
+from mezzotint.data.types import DataConfig, PictureSet
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.codes import columns
 from mezzotint.engine.feed import to_tensor
@@ -67,7 +67,7 @@ def open_source(
     units = codes.shape[1]
     table = Columns(tuple(f"z{k}" for k in range(units)), (-REACH,) * units, (REACH,) * units)
     return PictureSet(
-        pictures=to_levels(codes, table),
+        pictures=table.levels(codes),
         labels=pictures.labels,
         classes=pictures.classes,
         names=pictures.names,
@@ -76,7 +76,7 @@ def open_source(
         fingerprint=codes_print(run),
         attributes=pictures.attributes,
         notes=(*notes, f"Trained on are the {units:,} numbers that {recipe.name} makes of each picture."),
-        columns=table,
+        meaning=table,
     )
 
 

@@ -205,9 +205,9 @@ def _gather(case: Case, chosen: list[str], done: _Counter, cache_dir: Path | Non
     if "infers" in needs:
         inferred = _measure.inferred(case.model, case.real, _measure.coded_rows(case.real, case.seed), done)
     n_real = len(case.real.rows)
-    points = case.real.pictures.points
+    modes = case.real.pictures.meaning.known_modes()
     return Gathered(
-        *(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, points),
+        *(case.extractor, real, fake, train, measured, case.size, case.seed, n_real, case.n_fake, modes),
         codes=codes,
         factors=factors,
         inferred=inferred,

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,25 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.core import atomic
-from mezzotint.core.errors import ConfigError, DataError
+from mezzotint.core.errors import ConfigError
 from mezzotint.data.open import open_pictures
 from mezzotint.data.output import save_picture
-from mezzotint.data.scatter import sheet, stored
-from mezzotint.data.sound import save_sounds
-from mezzotint.data.tables import from_levels, from_values, save_table, to_levels
-from mezzotint.data.types import BadFile, DataConfig, PictureSet, Points
+from mezzotint.data.types import BadFile, DataConfig, PictureSet
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.model import PictureSpec
 from mezzotint.engine.recipe import Recipe
 from mezzotint.metrics.pixel import psnr
 from mezzotint.tasks._folders import refuse_file
-from mezzotint.tasks.sample import models_that, save_all
+from mezzotint.tasks.sample import models_that
 
-ROWS = "rows.csv"
-"""What reconstructions of a table are written to."""
-_CHUNK = 64
-_SHOWN = 64
+_CHUNK = 64  # of which the first is shown
 _MODES = {1: "grey", 2: "rgba", 3: "rgb", 4: "rgba"}
 _REFUSED = frozenset('<>:"/\\|?*#%')  # by Windows, or to be escaped in addresses
 _FRAME = re.compile(r"(.*)#(\d{4,})", re.DOTALL)
@@ -140,18 +134,22 @@ def write_as_seen(
     out = Path(out)
     refuse_file(out, "Reconstructions")
     pictures = open_for(run.recipe, source, tell)
-    table = run.recipe.spec.columns is not None
-    files = (ROWS,) * len(pictures) if table else tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
+    meaning = run.recipe.spec.meaning
+    files = (meaning.one_file,) * len(pictures)
+    if not meaning.one_file:
+        files = tuple(f"{stem}.png" for stem in unique_stems(pictures.names))
     extra += ("grid.png",) if beside else ()
     taken = None if overwrite else next((f for f in (*files, *extra, "scores.json") if (out / f).exists()), None)
     if taken is not None:
         raise ConfigError(f"{out / taken} is there already; choose another folder, or pass --overwrite.")
     with atomic.explained(out):
         out.mkdir(parents=True, exist_ok=True)
-    scores, pairs = _work(run.model, see, pictures, [out / file for file in files], progress)
+    seen = _Seen(run.model, see, pictures, progress)
+    meaning.save_values([out / file for file in files], seen)
     if beside:
-        save_picture(out / "grid.png", _beside(pairs, run.model.spec.points))
-    result = Reconstructions(out, pictures.names, files, scores, pictures.bad, pictures.notes)
+        columns = 2 * math.ceil(math.sqrt(len(seen.before) / 2))
+        save_picture(out / "grid.png", meaning.pairs(seen.before, seen.after, columns))
+    result = Reconstructions(out, pictures.names, files, tuple(seen.scores), pictures.bad, pictures.notes)
     atomic.write_json(out / "scores.json", {"model": run.recipe.name, **result.to_json()})
     return result
 
@@ -163,14 +161,10 @@ def open_for(recipe: Recipe, source: Any, notify: Callable[[str], None] | None =
         DataError: they cannot be read, or a table has other columns.
     """
     pictures = open_pictures(source, settings_for(recipe), notify=notify)
-    own, given = recipe.spec.columns, pictures.columns
-    if own is None or own == given:
+    adopted = recipe.spec.meaning.adopted(pictures.pictures, pictures.meaning, pictures.source)
+    if adopted is pictures.pictures:
         return pictures
-    if given is None or given.names != own.names:
-        held = "no table" if given is None else f"the columns {', '.join(given.names)}"
-        raise DataError(f"{pictures.source} holds {held}; this run takes the columns {', '.join(own.names)}.")
-    rows = to_levels(from_levels(pictures.pictures, given), own)
-    return replace(pictures, pictures=rows, columns=own)
+    return replace(pictures, pictures=adopted, meaning=recipe.spec.meaning)
 
 
 def settings_for(recipe: Recipe) -> DataConfig:
@@ -179,11 +173,9 @@ def settings_for(recipe: Recipe) -> DataConfig:
     if recipe.spec.channels in (1, 3) and alpha == "keep":  # there was none to keep
         alpha = "white"
     return recipe.data.changed(
-        size=(recipe.spec.height, recipe.spec.width) if recipe.spec.columns is None else None,
+        **{"size": (recipe.spec.height, recipe.spec.width), **recipe.spec.meaning.reads},
         mode=_MODES[recipe.spec.channels],
         alpha=alpha,
-        depth=recipe.data.depth if recipe.spec.points is None else "16",
-        labels=recipe.data.labels if recipe.spec.columns is not None else None,
         attributes=(),
         group=None,
         validation=0.0,
@@ -225,45 +217,45 @@ def unique_stems(names: Sequence[str]) -> list[str]:
     return result
 
 
-@torch.no_grad()
-def _work(
-    model: Any,
-    see: Callable[[Tensor], Tensor],
-    pictures: PictureSet,
-    files: Sequence[Path],
-    progress: Callable[[int, int], None] | None,
-) -> tuple[tuple[float, ...], NDArray[Any]]:
-    """Write the files; returns the PSNR of each and the pairs to show, [2 * shown, H, W, C]."""
-    scores: list[float] = []
-    pairs: list[NDArray[Any]] = []
-    rows: list[NDArray[np.float64]] = []
-    for start in range(0, len(pictures), _CHUNK):
-        original = to_tensor(fit_channels(pictures.pictures[start : start + _CHUNK], model.spec), model.device)
-        seen = see(original).float()
-        values = stored(seen.cpu().numpy(), model.spec.points)
-        if model.spec.columns is not None:
-            rows.append(from_values(seen.cpu().numpy(), model.spec.columns))
-        else:
-            save_all(files[start : start + len(values)], values)
-        if model.spec.sound is not None:
-            save_sounds(files[start : start + len(values)], values, model.spec.sound)
-        if start < _SHOWN:
-            before = stored(original.cpu().numpy(), model.spec.points)
-            both = np.stack([before, values], 1)[: _SHOWN - start]
-            pairs.append(both.reshape(-1, *values.shape[1:]))
-        scores += psnr(original, seen.clamp(-1, 1)).tolist()
-        if progress is not None:
-            progress(len(scores), len(pictures))
-    if model.spec.columns is not None:
-        save_table(files[0], np.concatenate(rows), model.spec.columns)
-    return tuple(scores), np.concatenate(pairs)
+class _Seen:
+    """The pictures as the model sees them, some at a time, and what is kept of them meanwhile.
 
+    Attributes:
+        scores: the PSNR of each so far.
+        before, after: the first ones as they are stored, [shown, H, W, C], and the same as the model gives them back.
+    """
 
-def _beside(pairs: NDArray[Any], points: Points | None) -> NDArray[np.uint8]:
-    """Each picture beside its reconstruction; of points, the reconstructions over the points."""
-    if points is not None:
-        return sheet(pairs[1::2], points, real=pairs[::2])
-    return sheet(pairs, None, columns=2 * math.ceil(math.sqrt(len(pairs) / 4)))
+    def __init__(
+        self,
+        model: Any,
+        see: Callable[[Tensor], Tensor],
+        pictures: PictureSet,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._model, self._see, self._pictures, self._progress = model, see, pictures, progress
+        self.scores: list[float] = []
+        self.before: NDArray[Any]
+        self.after: NDArray[Any]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Model values [n, C, H, W] in [-1, 1]."""
+        for start in range(0, len(self._pictures), _CHUNK):
+            seen = self._one(start)
+            yield seen
+            if self._progress is not None:
+                self._progress(len(self.scores), len(self._pictures))
+
+    @torch.no_grad()
+    def _one(self, start: int) -> NDArray[np.float32]:
+        model, some = self._model, self._pictures.pictures[start : start + _CHUNK]
+        original = to_tensor(fit_channels(some, model.spec), model.device)
+        seen = self._see(original).float()
+        values: NDArray[np.float32] = seen.cpu().numpy()
+        if not start:
+            stored = model.spec.meaning.stored
+            self.before, self.after = stored(original.cpu().numpy()), stored(values)
+        self.scores += psnr(original, seen.clamp(-1, 1)).tolist()
+        return values
 
 
 def _parts(name: str) -> tuple[str, str, str]:

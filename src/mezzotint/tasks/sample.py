@@ -5,8 +5,7 @@ Everything is decided by the model and a seed. Files carry no metadata.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,6 @@ from torch import Tensor
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError
 from mezzotint.data.output import save_film, save_picture
-from mezzotint.data.scatter import sheet, stored
-from mezzotint.data.sound import save_sounds
-from mezzotint.data.tables import from_values, save_table
 from mezzotint.engine.capabilities import capabilities, require
 from mezzotint.engine.codes import between, blend
 from mezzotint.engine.model import MODELS, Model
@@ -43,7 +39,6 @@ __all__ = [
     "sample_grid",
     "sample_rows",
     "sample_to",
-    "save_all",
     "slerp",
     "walk",
     "walk_film",
@@ -51,7 +46,6 @@ __all__ = [
 
 _CHUNK = 256  # pictures made at a time; the same number as in `sample`, so that both give the same bits
 _FILM_PIXELS = 256
-_WRITERS = 8
 
 
 def sample_grid(
@@ -97,7 +91,7 @@ def sample_grid(
     _make_folder(out.parent)
     model = model_of(run)
     pictures = np.concatenate(list(draw(model, n, seed, labels, truncation, codes)))
-    save_picture(out, sheet(pictures, model.spec.points, columns))
+    save_picture(out, model.spec.meaning.sheet(pictures, columns))
     return out
 
 
@@ -133,13 +127,11 @@ def sample_files(
     taken = None if overwrite else next((file for file in files if file.exists()), None)
     if taken is not None:
         raise ConfigError(f"{taken} is there already; choose another folder, or pass --overwrite.")
-    chunks = draw(model_of(run), n, seed, labels, truncation, codes)
-    at = 0
+    model, at = model_of(run), 0
+    chunks = draw(model, n, seed, labels, truncation, codes)
     for chunk in chunks:
         _make_folder(out)  # only now: what was asked for has been found to make sense
-        save_all(files[at : at + len(chunk)], chunk)
-        if model_of(run).spec.sound is not None:
-            save_sounds(files[at : at + len(chunk)], chunk, model_of(run).spec.sound)
+        model.spec.meaning.save_each(files[at : at + len(chunk)], chunk)
         at += len(chunk)
     return files
 
@@ -165,11 +157,12 @@ def sample_rows(
     """
     _at_least(1, n=n)
     model, out = model_of(run), Path(out)
-    if model.spec.columns is None:
+    meaning = model.spec.meaning
+    if not meaning.one_file:
         raise ConfigError(f"{out.name} would be a table, and this model makes pictures; name a .png, or a folder.")
-    values = np.concatenate(list(_values_of(model, *_chosen(model, n, seed, labels, truncation, codes))))
+    chunks = list(_values_of(model, *_chosen(model, n, seed, labels, truncation, codes)))
     _make_folder(out.parent)
-    save_table(out, from_values(values, model.spec.columns), model.spec.columns)
+    meaning.save_values([out] * n, chunks)
     return out
 
 
@@ -239,7 +232,7 @@ def interpolate(
     latents = torch.cat([between(known, ends[2 * row], ends[2 * row + 1], steps) for row in range(rows)])
     latents = with_codes(model, latents, codes)
     each = None if chosen is None else chosen.repeat_interleave(steps)
-    return sheet(np.concatenate(list(pictures_of(model, latents, each))), model.spec.points, columns=steps)
+    return model.spec.meaning.sheet(np.concatenate(list(pictures_of(model, latents, each))), columns=steps)
 
 
 def walk(
@@ -291,10 +284,7 @@ def walk(
     weights = torch.from_numpy(loop_weights(frames, stops))
     points = model.latent(stops, seed, truncation)
     latents = with_codes(model, blend(codes_of(model), points, weights), codes)
-    pictures = np.concatenate(list(pictures_of(model, latents, chosen)))
-    if model.spec.points is None:
-        return pictures
-    return np.stack([sheet(pictures[i : i + 1], model.spec.points) for i in range(frames)])
+    return model.spec.meaning.frames(np.concatenate(list(pictures_of(model, latents, chosen))))
 
 
 def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -> Path:
@@ -312,13 +302,6 @@ def walk_film(run: Any, out: str | Path, *, fps: float = 24.0, **options: Any) -
     _make_folder(out.parent)
     save_film(out, frames.repeat(factor, axis=1).repeat(factor, axis=2), fps)
     return out
-
-
-def save_all(files: Sequence[Path], pictures: NDArray[Any]) -> None:
-    """Save each stored picture [N, H, W, C] under its name; several at once, because each waits for the disk."""
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        for _ in pool.map(save_picture, files, pictures):
-            pass
 
 
 def model_of(run: Any) -> Any:
@@ -368,7 +351,7 @@ def _chosen(
 
 def pictures_of(model: Any, latents: Tensor, labels: Tensor | None) -> Iterator[NDArray[Any]]:
     """The pictures of latents [N, latent], some at a time and as they are stored, [k, H, W, C]."""
-    return (stored(values, model.spec.points) for values in _values_of(model, latents, labels))
+    return (model.spec.meaning.stored(values) for values in _values_of(model, latents, labels))
 
 
 @torch.no_grad()

@@ -137,8 +137,9 @@ def traversal(
     model = model_of(run)
     require(model, "samples", "traverse", others=models_that("samples"))
     require_codes(model, "traverse")
-    if model.spec.points is not None:
-        raise ConfigError("traverse draws pictures, and this model makes points of the plane; draw them with sample.")
+    meaning = model.spec.meaning
+    if meaning.planar:
+        raise ConfigError(f"traverse draws pictures, and this model makes {meaning.holds}; draw them with sample.")
     for name, value, least in (("steps", steps, 2), ("rows", rows, 1), ("samples", samples, 1)):
         if value < least:
             raise ConfigError(f"{name} is at least {least}; got {value}.")

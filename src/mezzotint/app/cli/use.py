@@ -127,8 +127,9 @@ def sample(
         from mezzotint.tasks._codes import parse_codes
 
         same: dict[str, Any] = {"labels": label, "truncation": truncation, "codes": parse_codes(code or ())}
-        sheet = f"rows-seed-{seed}.csv" if opened.model.spec.columns is not None else f"grid-seed-{seed}.png"
-        target = out if out is not None else str(run / (f"seed-{seed}" if single else sheet))
+        whole = Path(opened.model.spec.meaning.one_file or "grid.png")
+        named = f"seed-{seed}" if single else f"{whole.stem}-seed-{seed}{whole.suffix}"
+        target = out if out is not None else str(run / named)
         if walk is not None:
             length = 6.0 if seconds is None else seconds
             files = [task.walk_film(opened, walk, seed=seed, seconds=length, **same)]

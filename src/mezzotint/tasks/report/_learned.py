@@ -27,7 +27,7 @@ class Learned:
 def learned(run: Any) -> Learned | None:
     """What the run's model shows of itself; None where it cannot, or where its pictures are none to look at."""
     spec = run.model.spec
-    if "explains" not in capabilities(run.model) or spec.points is not None or spec.columns is not None:
+    if "explains" not in capabilities(run.model) or spec.meaning.numeric:
         return None
     found = run.model.explain()
     sheets = []

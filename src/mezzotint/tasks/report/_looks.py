@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mezzotint.core.errors import DataError, MezzotintError
 from mezzotint.core.rng import stream
 from mezzotint.data.output import to_uint8
-from mezzotint.data.scatter import SHOWN, sheet, stored
 from mezzotint.data.types import PictureSet
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
@@ -150,11 +149,11 @@ def _attempt(name: str, made: dict[str, Any], why: dict[str, str], work: Callabl
 
 
 def _samples(run: Any) -> dict[str, Any]:
-    points = run.model.spec.points
-    pictures = np.concatenate(list(draw(run.model, _shown(run, _SAMPLES) if points is None else SHOWN, 0)))
-    if points is not None:
+    meaning = run.model.spec.meaning
+    pictures = np.concatenate(list(draw(run.model, meaning.enough(_shown(run, _SAMPLES)), 0)))
+    if meaning.planar:
         alt = f"{len(pictures):,} points of {run.recipe.name} after step {run.step:,}; circles are the true modes"
-        return {"samples": whole(sheet(pictures, points), alt)}
+        return {"samples": whole(meaning.sheet(pictures), alt)}
     columns = _columns(run, len(pictures))
     return {
         "samples": figure(pictures, f"{len(pictures)} samples of {run.recipe.name} after step {run.step:,}", columns)
@@ -180,7 +179,7 @@ def _interpolations(run: Any) -> dict[str, Any]:
     picture = interpolate(run, seed=0, steps=steps, rows=lines)
     alt = f"{lines} rows of {steps} pictures, each row leading from one sample to another"
     spec = run.recipe.spec
-    pictures = ungrid(picture, (spec.height, spec.width), steps * lines, steps) if spec.points is None else None
+    pictures = None if spec.meaning.planar else ungrid(picture, (spec.height, spec.width), steps * lines, steps)
     return {"interpolations": whole(picture, alt) if pictures is None else figure(pictures, alt, steps)}
 
 
@@ -209,18 +208,17 @@ def _translations(run: Any, pictures: PictureSet) -> dict[str, Any]:
 def _reconstructions(run: Any, pictures: PictureSet) -> dict[str, Any]:
     held = pictures.splits["validation"] if len(pictures.splits["validation"]) else pictures.splits["train"]
     columns = 10
-    rows = held[: 2 * columns if run.model.spec.points is None else SHOWN]
+    meaning = run.model.spec.meaning
+    rows = held[: meaning.enough(2 * columns)]
     given = to_tensor(fit_channels(pictures.pictures[rows], run.model.spec), run.model.device)
     with torch.no_grad():
         seen = run.model.reconstruct(given).float()
     kept = "held-out" if held is pictures.splits["validation"] else "training"
     median = float(psnr(seen.clamp(-1, 1), given).median())
-    points = run.model.spec.points
-    if points is not None:
-        before, after = (stored(x.cpu().numpy(), points) for x in (given.float(), seen))
+    before, after = (meaning.stored(x.cpu().numpy()) for x in (given.float(), seen))
+    if meaning.planar:
         alt = f"{len(rows):,} {kept} points, pale, and the same as the model gives them back"
-        return {"reconstructions": whole(sheet(after, points, real=before), alt), "psnr": median}
-    before, after = (to_uint8(x.cpu().numpy()) for x in (given.float(), seen))
+        return {"reconstructions": whole(meaning.pairs(before, after), alt), "psnr": median}
     lines = [part[i : i + columns] for i in range(0, len(rows), columns) for part in (before, after)]
     alt = f"{len(rows)} {kept} pictures; below each row the same pictures as the model gives them back"
     columns = min(columns, len(rows))
@@ -229,8 +227,8 @@ def _reconstructions(run: Any, pictures: PictureSet) -> dict[str, Any]:
 
 
 def _neighbours(run: Any, pictures: PictureSet, quick: bool) -> dict[str, Any]:
-    if pictures.points is not None:
-        raise DataError("The pictures are points of the plane, of which new ones always lie near.")
+    if pictures.meaning.planar:
+        raise DataError(f"The pictures are {pictures.meaning.holds}, of which new ones always lie near.")
     extractor = _extractor(len(pictures.splits["train"]), quick)
     most = 50_000 if 0 < extractor.dims <= 1024 else 10_000  # so that the distances fit into memory
     train = _some(pictures.splits["train"], most)
@@ -289,7 +287,7 @@ def _neighbour(
 def _frame(run: Any, picture: Pictures, step: int) -> Figure:
     alt = f"Preview after step {step:,}"
     spec, count = run.recipe.spec, run.recipe.train.preview_count
-    for number_of in (count, 2 * count) if spec.points is None else ():
+    for number_of in () if spec.meaning.planar else (count, 2 * count):
         pictures = ungrid(picture, (spec.height, spec.width), number_of)
         if pictures is not None:
             side = max(reduced(pictures[:1]).shape[1:3])
