@@ -180,7 +180,7 @@ PICTURES = Meaning()
 
 
 def meaning_of_json(value: Mapping[str, Any]) -> Meaning:
-    """The inverse of `Meaning.to_json`. Only kinds of this package are made, and nothing is executed.
+    """The inverse of `Meaning.to_json`. Only registered kinds are made, and nothing is executed.
 
     Args:
         value: kind -> fields; what is None counts as absent, and keys that are no kind are left alone.
