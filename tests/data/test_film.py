@@ -18,7 +18,7 @@ av = pytest.importorskip("av")
 def test_frames_come_back(tmp_path: Path, suffix: str) -> None:
     """Flat frames survive the codec but for rounding; odd sides are filled up by one."""
     frames = [np.full((31, 44, 3), 30 * k + 20, np.uint8) for k in range(7)]
-    assert write_film(tmp_path / f"a.{suffix}", iter(frames), 25) == 7
+    assert write_film(tmp_path / f"a.{suffix}", iter(frames), 25) == (7, ())
     film = Film(tmp_path / f"a.{suffix}")
     found = list(film)
     assert (film.fps, film.sound, len(found), found[0].shape) == (25, False, 7, (32, 44, 3))
@@ -106,7 +106,7 @@ def _pitch(values: np.ndarray, rate: int) -> float:
 def test_sound_is_copied_as_it_is(tmp_path: Path, codec: str) -> None:
     _with_tone(tmp_path / "a.mp4", codec)
     film = Film(tmp_path / "a.mp4")
-    assert write_film(tmp_path / "b.mp4", film, film.fps, sound=film) == 24
+    assert write_film(tmp_path / "b.mp4", film, film.fps, sound=film) == (24, ())
     assert _packets(tmp_path / "b.mp4") == _packets(tmp_path / "a.mp4")
     (_, _, before, began), (_, _, after, begins) = _heard(tmp_path / "a.mp4"), _heard(tmp_path / "b.mp4")
     np.testing.assert_array_equal(after, before)
@@ -127,7 +127,7 @@ def test_sound_begins_with_the_pictures(tmp_path: Path) -> None:
     """Of a film whose first picture comes half a second after its sound: that half second is gone."""
     _with_tone(tmp_path / "a.mkv", "aac", late=6)
     film = Film(tmp_path / "a.mkv")
-    assert write_film(tmp_path / "b.mp4", film, film.fps, sound=film) == 18
+    assert write_film(tmp_path / "b.mp4", film, film.fps, sound=film) == (18, ())
     assert Film(tmp_path / "b.mp4").sound
     _, rate, values, begins = _heard(tmp_path / "b.mp4")
     assert begins + len(values) / rate == pytest.approx(1.5, abs=0.1)
@@ -149,3 +149,26 @@ def test_several_channels_become_two_where_they_are_coded_anew(tmp_path: Path) -
         write_film(tmp_path / name, film, film.fps, sound=film)
         with av.open(str(tmp_path / name)) as made:
             assert (made.streams.audio[0].codec_context.name, made.streams.audio[0].channels) == (codec, 2)
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
+def test_pictures_outlive_damaged_sound(tmp_path: Path, name: str) -> None:
+    """Of whose sound every second packet is noise."""
+    _with_tone(tmp_path / "a.mp4", "aac")
+    noise = np.random.default_rng(0)
+    with av.open(str(tmp_path / "a.mp4")) as old, av.open(str(tmp_path / "broken.mkv"), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for number, packet in enumerate(old.demux()):
+            if packet.dts is None:
+                continue
+            copy = av.Packet(
+                noise.bytes(packet.size) if packet.stream.type == "audio" and number % 2 else bytes(packet)
+            )
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.stream = streams[packet.stream.index]
+            new.mux(copy)
+    film = Film(tmp_path / "broken.mkv")
+    written = write_film(tmp_path / name, film, film.fps, sound=film)
+    assert (written.frames, len(list(Film(tmp_path / name)))) == (24, 24)
+    assert Film(tmp_path / name).sound
+    assert [("damaged" in note) for note in written.notes] == ([True] if name == "b.webm" else [])  # a copy is a copy

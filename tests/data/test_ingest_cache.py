@@ -103,7 +103,7 @@ def test_a_copy_of_the_folder_is_recognised(opener: Opener, tmp_path: Path) -> N
 def test_damage_is_noticed_and_mended(opener: Opener, harm: str) -> None:
     truth = np.array(opener().pictures)
     (entry,) = entries(opener)
-    pictures, meta = entry / cache_module.PICTURES, entry / cache_module.META
+    pictures, meta = entry / cache_module.PICTURES_FILE, entry / cache_module.META
     if harm == "cut":
         os.truncate(pictures, pictures.stat().st_size - 1)
     elif harm == "no meta":

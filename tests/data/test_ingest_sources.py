@@ -18,6 +18,7 @@ from PIL import Image
 
 from mezzotint.core.errors import DataError
 from mezzotint.data.open import open_pictures
+from mezzotint.data.singles import Singles
 from mezzotint.data.types import DataConfig, PictureSet
 
 
@@ -418,3 +419,10 @@ def test_real_sets(real_data: Path, path: str, count: int, shape: tuple[int, int
     found = open_pictures(real_data / path)
     assert (len(found), found.shape, len(found.classes)) == (count, shape, classes)
     assert found.bad == ()
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    with pytest.raises(DataError, match="name of the pictures is empty"):
+        open_pictures("")
+    with pytest.raises(DataError, match="name of the pictures is empty"):
+        Singles("")

@@ -14,6 +14,17 @@ from mezzotint.data.tables import read_table
 from mezzotint.data.types import DataConfig
 
 
+def path_of(source: str | Path) -> Path:
+    """What a person gave as a path; an empty one is not the folder one is in, though Python takes it for that.
+
+    Raises:
+        DataError: it is empty.
+    """
+    if not str(source):
+        raise DataError("The name of the pictures is empty; give the path to your pictures.")
+    return Path(source).expanduser()
+
+
 def arrays_at(path: Path, config: DataConfig) -> RawArrays | None:
     """The source as arrays; None where it is none of those that hold arrays.
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mezzotint.data._rows import RowFile
 from mezzotint.data._sixteen import fit16
-from mezzotint.data.cache import PICTURES, Meta
+from mezzotint.data.cache import PICTURES_FILE, Meta
 from mezzotint.data.decode import Plan, render
 
 
@@ -25,7 +25,7 @@ def refit(pictures: NDArray[Any], plan: Plan, folder: Path, workers: int | None)
 
     digest = hashlib.sha256(repr((plan.shape, plan.dtype().dtype.str)).encode())
     count = len(pictures)
-    with RowFile(folder / PICTURES, plan, count) as file, ThreadPoolExecutor(workers) as pool:
+    with RowFile(folder / PICTURES_FILE, plan, count) as file, ThreadPoolExecutor(workers) as pool:
         starts = range(0, count, 256)
         for start, rows in zip(starts, pool.map(work, starts), strict=True):
             file.write(range(start, start + len(rows)), rows)

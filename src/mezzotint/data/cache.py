@@ -31,7 +31,7 @@ from mezzotint.core.errors import DataError
 
 VERSION = 3
 VARIABLE = "MEZZOTINT_CACHE"
-PICTURES, META = "pictures.npy", "meta.json"
+PICTURES_FILE, META = "pictures.npy", "meta.json"
 _PARTIAL = ".partial-"
 _STALE_SECONDS = 24 * 3600
 
@@ -134,7 +134,7 @@ class Cache:
 
     def keep(self, partial: Path, meta: Meta, likeness: str, key: str) -> Entry:
         """Make the finished `partial` folder an entry; if another process was faster, take its entry."""
-        meta.bytes = (partial / PICTURES).stat().st_size
+        meta.bytes = (partial / PICTURES_FILE).stat().st_size
         with (partial / META).open("w", encoding="ascii") as handle:
             json.dump(asdict(meta), handle)
             handle.flush()
@@ -159,7 +159,7 @@ class Cache:
         with self.new() as partial:
             source = Path(str(getattr(entry.pictures, "filename", "")))
             try:
-                os.link(source, partial / PICTURES)
+                os.link(source, partial / PICTURES_FILE)
             except OSError:
                 return Entry(entry.pictures, meta)
             return self.keep(partial, meta, likeness, key)
@@ -182,9 +182,9 @@ def _load(path: Path) -> Entry | None:
     """The entry in a folder, or None if anything about it is not as it was written."""
     try:
         meta = Meta(**json.loads((path / META).read_text("ascii")))
-        if meta.version != VERSION or (path / PICTURES).stat().st_size != meta.bytes:
+        if meta.version != VERSION or (path / PICTURES_FILE).stat().st_size != meta.bytes:
             return None
-        pictures = np.load(path / PICTURES, mmap_mode="r", allow_pickle=False)
+        pictures = np.load(path / PICTURES_FILE, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, TypeError, EOFError):
         return None
     if pictures.ndim != 4 or len(pictures) != len(meta.files):

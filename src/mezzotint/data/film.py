@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,20 @@ class Film:
             raise DataError(f"{self.path} is not a film that can be read; give MP4, WebM, MOV, MKV or AVI.") from error
 
 
-def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float, sound: Film | None = None) -> int:
-    """Write frames [H, W, 1 or 3] of one size as they come, as MP4 (H.264) or WebM (VP9); how many there were.
+class Written(NamedTuple):
+    """A film that has been written.
+
+    Attributes:
+        frames: how many there were.
+        notes: sentences a person should read.
+    """
+
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float, sound: Film | None = None) -> Written:
+    """Write frames [H, W, 1 or 3] of one size as they come, as MP4 (H.264) or WebM (VP9).
 
     Args:
         path: ends in .mp4 or .webm; it appears whole or not at all.
@@ -96,9 +108,9 @@ def write_film(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.partial(path.parent) as part:
             with part.open("wb") as file:
-                count = encode(file, frames, fps, container, sound)
+                written = encode(file, frames, fps, container, sound)
             atomic.disk.replace(part, path)
-    return count
+    return written
 
 
 def movie(frames: NDArray[np.uint8], fps: float, container: str) -> bytes:
@@ -110,8 +122,8 @@ def movie(frames: NDArray[np.uint8], fps: float, container: str) -> bytes:
 
 def encode(
     file: IO[bytes], frames: Iterable[NDArray[np.uint8]], fps: float, container: str, sound: Film | None = None
-) -> int:
-    """Write frames to an open file; how many. Sides are made even, as codecs want them, by repeating the last."""
+) -> Written:
+    """Write frames to an open file. Sides are made even, as codecs want them, by repeating the last."""
     av = _av(f"Writing {'MP4' if container == 'mp4' else 'WebM'} films")
     codec, options = CODECS[container]
     coming = iter(frames)
@@ -137,7 +149,8 @@ def encode(
         film.mux(video.encode())
         if track is not None:
             track.until()
-    return count
+    damaged = track is not None and track.damaged
+    return Written(count, ("Some of the film's sound is damaged, and is left out.",) if damaged else ())
 
 
 def _av(what: str) -> Any:

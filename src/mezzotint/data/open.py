@@ -16,7 +16,7 @@ from mezzotint.data import _arrays, pack
 from mezzotint.data._headers import Header
 from mezzotint.data._metadata import annotate
 from mezzotint.data._plan import make_plan
-from mezzotint.data._recognise import arrays_at, source_at
+from mezzotint.data._recognise import arrays_at, path_of, source_at
 from mezzotint.data._refit import refit
 from mezzotint.data._seal import sealed
 from mezzotint.data._sounds import find_sounds, load_sounds
@@ -81,7 +81,7 @@ def _open_whole(
         return _from_set(source, config, cache_dir, workers)
     if isinstance(source, np.ndarray):
         return _from_raw(_arrays.from_array(source, config), "an array", config, cache_dir, workers)
-    path = Path(source).expanduser()
+    path = path_of(source)
     try:
         there = path.exists()
     except (OSError, ValueError):  # far too long, or with a zero byte

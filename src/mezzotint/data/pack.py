@@ -30,7 +30,7 @@ from mezzotint.data._convert import Unreadable
 from mezzotint.data._headers import Header, probe, quick_header
 from mezzotint.data._plan import make_plan, needs_headers
 from mezzotint.data._rows import RowFile
-from mezzotint.data.cache import PICTURES, Meta
+from mezzotint.data.cache import PICTURES_FILE, Meta
 from mezzotint.data.decode import Plan, decode_cut, shrink_stacked
 from mezzotint.data.sources import HEAD_BYTES, Listing, Member, Source
 from mezzotint.data.types import DataConfig
@@ -189,7 +189,7 @@ def _pack_rows(
     headers: list[Header] = []
     remarks: Counter[str] = Counter()
     done = 0
-    with RowFile(folder / PICTURES, plan, total) as rows:
+    with RowFile(folder / PICTURES_FILE, plan, total) as rows:
         chunk = max(1, min(_CHUNK, _CHUNK_BYTES // max(1, int(np.prod(plan.shape)) * plan.dtype().itemsize)))
         for packed in _spread(pool, threads, work, _chunks(source, list(counts), chunk)):
             rows.write(packed.first, packed.rows)

@@ -10,9 +10,9 @@ import numpy as np
 
 from mezzotint.core.errors import DataError
 from mezzotint.data._rows import RowFile
-from mezzotint.data.cache import PICTURES, VERSION, Cache, Meta, hash_parts
+from mezzotint.data.cache import PICTURES_FILE, VERSION, Cache, Meta, hash_parts
 from mezzotint.data.decode import Plan
-from mezzotint.data.meaning import Meaning
+from mezzotint.data.meaning import PICTURES
 from mezzotint.data.types import PictureSet
 
 _MOST = 5_000_000
@@ -29,7 +29,7 @@ def patches_of(pictures: PictureSet, side: int, cache: Cache) -> PictureSet:
     Raises:
         DataError: pictures are smaller than a patch or are none, or there would be too many patches.
     """
-    if pictures.meaning != Meaning():
+    if pictures.meaning != PICTURES:
         raise DataError(f"{pictures.source} holds no pictures that could be cut into patches; leave data.patch out.")
     count, height, width = pictures.pictures.shape[:3]
     down, across = height // side, width // side
@@ -74,7 +74,7 @@ def _pack(pictures: PictureSet, side: int, corner: tuple[int, int], folder: Path
     (top, left), down, across = corner, height // side, width // side
     plan = Plan(side, side, channels, pictures.pictures.dtype == np.uint16)
     digest = hashlib.sha256()
-    with RowFile(folder / PICTURES, plan, count * down * across) as file:
+    with RowFile(folder / PICTURES_FILE, plan, count * down * across) as file:
         for start in range(0, count, _AT_ONCE):
             whole = pictures.pictures[start : start + _AT_ONCE, top : top + down * side, left : left + across * side]
             cut = whole.reshape(len(whole), down, side, across, side, channels).swapaxes(2, 3)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mezzotint.core.errors import DataError
 from mezzotint.data._convert import Unreadable
 from mezzotint.data._headers import probe
-from mezzotint.data._recognise import source_at
+from mezzotint.data._recognise import path_of, source_at
 from mezzotint.data.decode import Plan, decode
 from mezzotint.data.types import BadFile
 
@@ -73,7 +73,7 @@ class Singles:
     """
 
     def __init__(self, source: str | Path) -> None:
-        path = Path(source).expanduser()
+        path = path_of(source)
         if not path.exists():
             raise DataError(f'There is no file or folder "{source}"; give the path to your pictures.')
         self._source = source_at(path)

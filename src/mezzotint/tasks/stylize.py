@@ -246,5 +246,5 @@ def _film(painter: Painter, source: Path, out: Path, steadiness: float, overwrit
             if progress is not None:
                 progress(done + 1, max(film.count, done + 1))
 
-    write_film(out, frames(), film.fps, sound=film)
-    return Changed(out.parent, (source.name,), (out.name,), (), ())
+    written = write_film(out, frames(), film.fps, sound=film)
+    return Changed(out.parent, (source.name,), (out.name,), (), written.notes)
