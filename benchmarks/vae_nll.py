@@ -5,7 +5,8 @@
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network pythae --epochs 500 --out runs/nll --resume
 
 MNIST at 28 x 28, trained by `mezzotint train` itself and scored by the model's own `importance_log_likelihood`. Both
-write what they have as they go, so with `--resume` an interruption loses minutes at most. Beside which numbers:
+write what they have as they go, so with `--resume` an interruption loses minutes at most; `--resume --until 650` goes on
+with a finished run, the rate where the longer schedule has it. Beside which numbers:
 
 - `burda`: 86.76 nats (Burda et al. 2016, table 1: VAE, one stochastic layer, k = 1). Two hidden layers of 200 tanh
   units, 50 latents; black or white drawn anew each time a picture is trained on, by its grey level (dynamic
@@ -82,7 +83,8 @@ def train(options: argparse.Namespace, pictures: NDArray[np.uint8], seed: int) -
     path = Path(options.out) / f"{options.network}-{options.binarisation}{kind}-{options.epochs}-epochs-seed-{seed}"
     source = black_and_white(pictures, "train") if static else pictures
     if options.resume and path.exists():
-        mz.resume(path, source=source, quiet=options.quiet)
+        more = {"steps": options.until * epoch} if options.until else {}
+        mz.resume(path, source=source, quiet=options.quiet, **more)
         return mz.load(path, "best" if static else "latest", device=options.device)
     model = {"network": "mlp", "likelihood": "bernoulli", "binarise": not static, "lr": options.lr, "beta2": 0.999}
     mz.train(
@@ -136,7 +138,7 @@ def row(options: argparse.Namespace, run: Any, test: NDArray[np.uint8], seed: in
     falls = "" if train.schedule == "constant" else f", {train.schedule} to 0"
     return (
         f"| {options.network} | {options.draws}{', path' if options.path else ''} | {options.optimizer} "
-        f"| {options.binarisation} | {seed} | {options.epochs} "
+        f"| {options.binarisation} | {seed} | {options.until or options.epochs} "
         f"| {train.batch_size} "
         f"| {run.recipe.model.lr:g}{falls} | {train.ema:g} | {run.seconds / 60:.1f} | {-bound.mean():.2f} "
         f"| {nll.value:.2f} [{nll.low:.2f}, {nll.high:.2f}] | {options.samples:,} x {len(nats):,} in {seconds:.0f} s |"
@@ -149,6 +151,7 @@ def main() -> None:
     parser.add_argument("--network", choices=tuple(NETWORKS), default="burda")
     parser.add_argument("--binarisation", choices=("dynamic", "static"), help="of the training pictures")
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--until", type=int, default=0, help="with --resume: go on to so many epochs, same schedule")
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--draws", type=int, default=1, help="of the importance-weighted bound; 1 is the VAE's")
     parser.add_argument("--backward", type=int, default=0, help="of the draws, so many carry gradients; 0: all")
