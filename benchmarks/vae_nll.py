@@ -5,8 +5,8 @@
     MEZZOTINT_DATA=... python benchmarks/vae_nll.py --network pythae --epochs 500 --out runs/nll --resume
 
 MNIST at 28 x 28, trained by `mezzotint train` itself and scored by the model's own `importance_log_likelihood`. Both
-write what they have as they go, so with `--resume` an interruption loses minutes at most; `--resume --until 650` goes on
-with a finished run, the rate where the longer schedule has it. Beside which numbers:
+write what they have as they go, so with `--resume` an interruption loses minutes at most; `--resume --until 650` goes
+on with a finished run, the rate where the longer schedule has it. Beside which numbers:
 
 - `burda`: 86.76 nats (Burda et al. 2016, table 1: VAE, one stochastic layer, k = 1). Two hidden layers of 200 tanh
   units, 50 latents; black or white drawn anew each time a picture is trained on, by its grey level (dynamic
