@@ -83,7 +83,9 @@ def train(options: argparse.Namespace, pictures: NDArray[np.uint8], seed: int) -
     path = Path(options.out) / f"{options.network}-{options.binarisation}{kind}-{options.epochs}-epochs-seed-{seed}"
     source = black_and_white(pictures, "train") if static else pictures
     if options.resume and path.exists():
-        more = {"steps": options.until * epoch} if options.until else {}
+        more: dict[str, Any] = (
+            dict.fromkeys(("steps", "schedule_steps"), options.until * epoch) if options.until else {}
+        )
         mz.resume(path, source=source, quiet=options.quiet, **more)
         return mz.load(path, "best" if static else "latest", device=options.device)
     model = {"network": "mlp", "likelihood": "bernoulli", "binarise": not static, "lr": options.lr, "beta2": 0.999}

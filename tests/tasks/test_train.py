@@ -70,6 +70,17 @@ def test_a_resume_that_fails_changes_no_setting(tmp_path: Path) -> None:
     assert (run.path / "config.json").read_bytes() == before
 
 
+def test_a_longer_run_bends_its_schedule_only_when_asked_to(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", steps=2, schedule="cosine")
+    said: list[str] = []
+    assert mz.resume(run.path, steps=3, tell=said.append).recipe.train.schedule_steps == 2
+    assert "0 from step 2 on" in said[0]
+    assert "schedule_steps=3" in said[0]
+    said.clear()
+    assert mz.resume(run.path, steps=4, schedule_steps=5, tell=said.append).recipe.train.schedule_steps == 5
+    assert not any("schedule ends" in each for each in said)
+
+
 def test_a_new_place_of_the_pictures_is_remembered(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", photos(tmp_path / "old"), steps=2)
     (tmp_path / "old").rename(tmp_path / "new")

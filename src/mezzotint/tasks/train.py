@@ -17,6 +17,7 @@ from mezzotint.engine.callback import Callback
 from mezzotint.engine.callbacks import Interrupts, JsonLog, Previews, Saver, TensorBoard, TimeBudget
 from mezzotint.engine.checkpoint import Checkpoint
 from mezzotint.engine.compiling import compile_networks, require_compiler
+from mezzotint.engine.config import TrainConfig
 from mezzotint.engine.device import keep_freed_memory
 from mezzotint.engine.diagnosing import Diagnosis
 from mezzotint.engine.folder import RunFolder, next_free
@@ -110,7 +111,7 @@ def resume(
     Args:
         path: the run folder.
         source: where the pictures are now, if they have moved; they must be the same pictures.
-        steps: rounds in all, earlier ones counted.
+        steps: rounds in all, earlier ones counted; a schedule ends where it was to, unless `schedule_steps` is given.
         minutes: minutes in all, earlier ones counted.
         quiet, tell: as in `train`.
         options: other settings of `TrainConfig` to change; training is then no longer bit for bit what it would be.
@@ -125,8 +126,9 @@ def resume(
     if steps is not None or minutes is not None:
         # The schedule's end was settled when the run began; a longer run does not bend what lies behind it.
         changes |= {"steps": steps, "minutes": minutes}
-        changes["schedule_steps"] = recipe.train.schedule_steps or recipe.train.steps or steps
+        changes.setdefault("schedule_steps", recipe.train.schedule_steps or recipe.train.steps or steps)
     recipe = recipe.with_train(**changes)
+    _say_of_schedule(recipe.train, tell)
     device = recipe.device(recipe.train.device)
     check_processes(recipe.train.processes, device)
     if recipe.train.compile == "on":
@@ -147,6 +149,15 @@ def resume(
         tell(f"{path} has looked at all pictures as often as its model does; there is no more to fit.")
         return load(path)
     return _go(folder.path, prepared, recipe.summary.source if source is None else source, quiet, tell)
+
+
+def _say_of_schedule(train: TrainConfig, tell: Tell) -> None:
+    end, steps = train.schedule_steps, train.steps
+    if train.schedule != "constant" and end is not None and (steps is None or steps > end):
+        tell(
+            f"The learning rate is 0 from step {end:,} on, where the {train.schedule} schedule ends; to let it fall "
+            f"over the longer run, add --set train.schedule_steps={steps or 2 * end} (in Python schedule_steps=...)."
+        )
 
 
 def _same_pictures(path: str | Path, recipe: Recipe, source: Any, quiet: bool, tell: Tell) -> PictureSet:

@@ -213,7 +213,9 @@ def _report(voice: Voice, run: Run) -> None:
             lines.append(f"What it makes: {_shown(samples)}")
             lines.append(f"More of it:    {use_of(run, path)}")
         if not run.fit_over:
-            lines.append(f"Train on:      mezzotint train --resume {path} --steps {2 * run.step}")
+            longer = 2 * run.step
+            bent = f" --set train.schedule_steps={longer}" if run.recipe.train.schedule != "constant" else ""
+            lines.append(f"Train on:      mezzotint train --resume {path} --steps {longer}{bent}")
         console.print("\n".join(lines), soft_wrap=True)
 
     voice.result(document, human)
