@@ -128,7 +128,8 @@ def resume(
         changes |= {"steps": steps, "minutes": minutes}
         changes.setdefault("schedule_steps", recipe.train.schedule_steps or recipe.train.steps or steps)
     recipe = recipe.with_train(**changes)
-    _say_of_schedule(recipe.train, tell)
+    if steps is not None or minutes is not None:
+        _say_of_schedule(recipe.train, tell)
     device = recipe.device(recipe.train.device)
     check_processes(recipe.train.processes, device)
     if recipe.train.compile == "on":
