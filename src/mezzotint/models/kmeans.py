@@ -38,12 +38,12 @@ class KMeans(Mixture):
         minimise  sum_n min_k |x_n - m_k|^2                                                       (eq. 1 of the paper)
 
     A cluster that no picture is nearest to keeps its mean. The first means are those that scikit-learn's `KMeans`
-    (k-means++) finds among 10,000 pictures; from the same first means the result is scikit-learn's. Only sums are kept
-    between batches, so a set may be larger than memory.
+    (k-means++) finds among 10,000 pictures; from the same first means the result is scikit-learn's. A last look gives
+    sizes and covariances. Only sums are kept between batches, so a set may be larger than memory.
 
     With `mini_batch` every batch moves the means, each the less the more pictures it has seen (Sculley 2010, algorithm
-    1; scikit-learn's `MiniBatchKMeans` from the same means), so one or two looks are enough; a last look gives sizes
-    and covariances.
+    1; scikit-learn's `MiniBatchKMeans` from the same means), so one or two looks are enough; the last look then moves
+    them once more, to where the pictures of a cluster are.
 
     A latent is [cluster, one-hot | z], with x = m_k + L_k z, and L_k L_k^T the covariance within the cluster; the
     cluster is the code "component". `encode` gives the cluster of the nearest mean.
@@ -85,9 +85,8 @@ class KMeans(Mixture):
     def passes(self) -> tuple[Pass, ...]:
         """Lloyd's steps, or batches that move the means, until the means hardly move."""
         if self.config.mini_batch:
-            last = Pass("sizes", self.see, self.move)
-            return (Pass("batches", self.follow, self.rest, self.config.passes), last)
-        return (Pass("lloyd", self.see, self.move, self.config.passes),)
+            return (Pass("batches", self.follow, self.rest, self.config.passes), Pass("sizes", self.see, self.gather))
+        return (Pass("lloyd", self.near, self.move, self.config.passes), Pass("sizes", self.see, self.spread_out))
 
     def distances(self, x: Tensor) -> Tensor:
         """Squared distances [N, K] of values [N, D] from the means."""
@@ -97,34 +96,53 @@ class KMeans(Mixture):
         """One-hot clusters [N, K] of values [N, D]."""
         return F.one_hot(self.distances(x).argmin(1), self.count).to(x)
 
-    def see(self, turn: Turn) -> Mapping[str, Tensor]:
+    def near(self, turn: Turn) -> Mapping[str, Tensor]:
         """Each picture of a batch to the nearest mean; `square` is the mean squared distance from it."""
-        x = self.values(turn.pictures)
-        near = self.within(-self.distances(x), turn.labels)
-        self.add(x, F.one_hot(near.argmax(1), self.count).to(x))
+        x, mine, square = self._nearest(turn)
+        self.counts += mine.sum(0)
+        self.firsts += mine.mT @ x
         self.spread += torch.stack((x.sum(0), x.square().sum(0)))
-        return {"square": -near.amax(1).mean()}
+        return {"square": square}
 
     def move(self) -> bool:
         """The means of what is nearest to each; whether they have hardly moved, by scikit-learn's rule."""
-        before, empty, variance = self.means.clone(), self.counts == 0, self._variance()
+        before, some = self.means.clone(), self.counts > 0
+        self.means[some] = self.firsts[some] / self.counts[some, None]
+        moved, variance = (self.means - before).square().sum(), self._variance()
+        for sums in (self.counts, self.firsts, self.spread):
+            sums.zero_()
+        return bool(moved <= self.config.tolerance * variance)
+
+    def see(self, turn: Turn) -> Mapping[str, Tensor]:
+        """As `near`, with what sizes and covariances follow from; that costs many times as much."""
+        x, mine, square = self._nearest(turn)
+        self.add(x, mine)
+        return {"square": square}
+
+    def gather(self) -> bool:
+        """Sizes, covariances, and means where the pictures of each cluster are."""
+        before, empty = self.means.clone(), self.counts == 0
         self.settle()
         self.means[empty] = before[empty]
-        self.spread.zero_()
-        return bool((self.means - before).square().sum() <= self.config.tolerance * variance)
+        return True
+
+    def spread_out(self) -> bool:
+        """Sizes and covariances; means stay where Lloyd's steps have left them."""
+        before = self.means.clone()
+        self.settle()
+        self.means.copy_(before)
+        return True
 
     def follow(self, turn: Turn) -> Mapping[str, Tensor]:
         """Each mean a little towards those pictures of a batch that are nearest to it."""
-        x = self.values(turn.pictures)
         if not self.counts.any():
             self.began.copy_(self.means)
-        near = self.within(-self.distances(x), turn.labels)
-        mine = F.one_hot(near.argmax(1), self.count).to(x)
+        x, mine, square = self._nearest(turn)
         self.held += mine.sum(0)
         self.means += (mine.mT @ x - mine.sum(0)[:, None] * self.means) / self.held.clamp(min=1)[:, None]
         self.counts += mine.sum(0)
         self.spread += torch.stack((x.sum(0), x.square().sum(0)))
-        return {"square": -near.amax(1).mean()}
+        return {"square": square}
 
     def rest(self) -> bool:
         """Whether a look at all pictures has hardly moved the means."""
@@ -133,6 +151,12 @@ class KMeans(Mixture):
         self.counts.zero_()
         self.spread.zero_()
         return bool(moved <= self.config.tolerance * variance)
+
+    def _nearest(self, turn: Turn) -> tuple[Tensor, Tensor, Tensor]:
+        """Values [N, D] of a batch, their clusters one-hot [N, K], and the mean squared distance from those."""
+        x = self.values(turn.pictures)
+        near = self.within(-self.distances(x), turn.labels)
+        return x, F.one_hot(near.argmax(1), self.count).to(x), -near.amax(1).mean()
 
     def _variance(self) -> Tensor:
         """The mean variance of the values of all pictures that were seen in this look."""
