@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import kneighbors_graph
+from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mezzotint.clustering import SSCOMP, ElasticNetSubspaceClustering, SparseSubspaceClustering
-from mezzotint.clustering.subspace import affinity, spectral_labels
+from mezzotint.clustering.graph import affinity, neighbours, spectral_labels, strays
 
 KINDS = [SparseSubspaceClustering, SSCOMP, ElasticNetSubspaceClustering]
 
@@ -64,6 +66,40 @@ def test_an_affinity_weighs_all_points_alike() -> None:
     expected = np.array([[0, 2, 0.5], [2, 0, 0], [0.5, 0, 0]])
     np.testing.assert_allclose(affinity(c), expected)
     np.testing.assert_allclose(affinity(csr_matrix(c)).toarray(), expected)
+
+
+def test_an_affinity_of_coefficients_as_they_are() -> None:
+    c = np.array([[0, 4.0, -2.0], [0.1, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(affinity(c, alike=False), [[0, 4.1, 2], [4.1, 0, 0], [2, 0, 0]])
+    np.testing.assert_allclose(affinity(csr_matrix(c), alike=False).toarray(), affinity(c, alike=False))
+
+
+def test_neighbours_are_scikit_learns() -> None:
+    rng = np.random.default_rng(4)
+    c = rng.normal(size=(700, 40)) * (rng.random((700, 40)) < 0.3)
+    square = csr_matrix(np.concatenate((c, np.zeros((700, 660))), 1))
+    theirs = kneighbors_graph(normalize(square), 3, mode="connectivity", include_self=False)
+    expected = (0.5 * (theirs + theirs.T)).toarray()
+    np.testing.assert_array_equal(neighbours(square).toarray(), expected)
+
+
+def test_a_point_that_shares_nothing_has_no_neighbours() -> None:
+    c = csr_matrix(np.array([[0, 1.0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]))
+    np.testing.assert_array_equal(neighbours(c, 2).toarray(), [[0, 1, 0, 0], [1, 0, 0, 0], [0] * 4, [0] * 4])
+
+
+def test_a_handful_apart_takes_no_cluster() -> None:
+    """Four points of the first plane that are joined with each other only."""
+    rng = np.random.default_rng(5)
+    planes = [rng.normal(size=(450, 2)) @ rng.normal(size=(2, 9)) for _ in range(2)]
+    x = np.concatenate((planes[0], planes[1], planes[0][:4] + 1e-3 * rng.normal(size=(4, 9))))
+    graph = np.kron(np.eye(2), np.ones((450, 450)) - np.eye(450)) + 1e-3
+    graph = np.block([[graph, np.zeros((900, 4))], [np.zeros((4, 900)), np.ones((4, 4)) - np.eye(4)]])
+    truth = np.repeat([0, 1, 0], (450, 450, 4))
+    np.testing.assert_array_equal(strays(graph, 2), np.arange(904) >= 900)
+    labels = SSCOMP(2, random_state=0)._cut(x, csr_matrix(graph))
+    assert adjusted_rand_score(truth, labels) == 1
+    assert adjusted_rand_score(truth, spectral_labels(graph, 2, 10, 0)) < 0.1
 
 
 def test_spectral_labels_of_separate_graphs() -> None:

@@ -6,21 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
-from scipy.sparse import csr_matrix, issparse
-from scipy.sparse.linalg import eigsh
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import KMeans
-from sklearn.neighbors import kneighbors_graph
-from sklearn.preprocessing import normalize
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from mezzotint.clustering.elastic import elastic_expression
-from mezzotint.clustering.expression import lasso_expression, omp_expression
-
-_DENSE = 3000
-"""Points up to which all eigenvectors are computed: a second or two."""
+from mezzotint.clustering.expression import lasso_expression, omp_expression, unit
+from mezzotint.clustering.graph import affinity, neighbours, spectral_labels, strays
 
 
 class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -48,7 +40,7 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"n_clusters={self.n_clusters} must be from 1 to the number of points, {len(X)}.")
         self.representation_matrix_ = self._express(X)
         self.affinity_matrix_ = self._join(self.representation_matrix_)
-        self.labels_ = spectral_labels(self.affinity_matrix_, self.n_clusters, self.n_init, self.random_state)
+        self.labels_ = self._cut(X, self.affinity_matrix_)
         return self
 
     def _express(self, x: NDArray[Any]) -> Any:
@@ -57,6 +49,18 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _join(self, expression: Any) -> Any:
         """The graph [N, N] that is cut into clusters."""
         return affinity(expression)
+
+    def _cut(self, x: NDArray[Any], graph: Any) -> NDArray[np.int64]:
+        """Labels [N]. A handful of points joined with none but each other goes with the point nearest in direction."""
+        off = strays(graph, self.n_clusters)
+        kept = np.flatnonzero(~off)
+        found = spectral_labels(graph[kept][:, kept], self.n_clusters, self.n_init, self.random_state)
+        if len(kept) == len(x):
+            return found
+        near = np.abs(unit(x[off]) @ unit(x[kept]).T).argmax(1)
+        labels = np.zeros(len(x), np.int64)
+        labels[kept], labels[off] = found, found[near]
+        return labels
 
 
 class SparseSubspaceClustering(_SubspaceClustering):
@@ -157,6 +161,9 @@ class SSCOMP(_SubspaceClustering):
             raise ValueError(f"n_nonzero={self.n_nonzero} must be at least 1.")
         return omp_expression(x, self.n_nonzero, self.tol, scale=self.scale)
 
+    def _join(self, expression: Any) -> Any:
+        return affinity(expression, alike=False)  # algorithm 2 of the paper
+
 
 class ElasticNetSubspaceClustering(_SubspaceClustering):
     """Subspace clustering by the elastic net (You, Li, Robinson, Vidal 2016, arXiv:1605.02633).
@@ -205,60 +212,4 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         return elastic_expression(x, self.gamma, self.tau, scale=self.scale)
 
     def _join(self, expression: Any) -> Any:
-        return super()._join(expression) if self.affinity == "symmetric" else neighbours(expression)
-
-
-def affinity(expression: Any) -> Any:
-    """|C| with rows scaled so that the largest entry is 1, plus its transpose; sparse where C is.
-
-    A point counts as much as another, however long its coefficients are. A row of zeros stays.
-    """
-    size = abs(expression)
-    most = size.max(1)
-    most = most.toarray().ravel() if issparse(size) else most
-    scale = 1 / np.where(most > 0, most, 1)
-    scaled = csr_matrix(size.multiply(scale[:, None])) if issparse(size) else size * scale[:, None]
-    return scaled + scaled.T
-
-
-def neighbours(expression: Any, count: int = 3) -> csr_matrix:
-    """A graph [N, N] that joins each point with the `count` whose rows of C have most nearly the same direction."""
-    rows = normalize(expression)
-    near = kneighbors_graph(rows, min(count, rows.shape[0] - 1), mode="connectivity", include_self=False)
-    return csr_matrix(0.5 * (near + near.T))
-
-
-def spectral_labels(graph: Any, clusters: int, n_init: int, random_state: Any) -> NDArray[np.int64]:
-    """Labels [N] by k-means among the rows, scaled to length 1, of the first eigenvectors of the normalised Laplacian.
-
-    Ng, Jordan, Weiss (2002), "On Spectral Clustering".
-    """
-    random = check_random_state(random_state)
-    if clusters == 1:
-        return np.zeros(graph.shape[0], np.int64)
-    vectors = _first_vectors(graph, min(clusters, graph.shape[0]), random)
-    rows = normalize(vectors)
-    labels: NDArray[np.int64] = KMeans(clusters, n_init=n_init, random_state=random).fit_predict(rows)
-    return labels
-
-
-def _first_vectors(graph: Any, count: int, random: np.random.RandomState) -> NDArray[np.float64]:
-    """The eigenvectors [N, count] of D^-1/2 W D^-1/2 with the largest eigenvalues, which are 1 minus the Laplacian's.
-
-    Of small graphs all are computed: subspaces that are told apart perfectly are separate graphs, so many eigenvalues
-    are equal. Of large ones Lanczos's method finds the largest; scikit-learn looks for the Laplacian's smallest, for
-    which it factorises a matrix that is hardly sparse (100 times slower with 10,000 points).
-    """
-    n = graph.shape[0]
-    degree = np.asarray(graph.sum(1), np.float64).ravel()
-    scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
-    if n <= _DENSE:
-        dense = (graph.toarray() if issparse(graph) else np.asarray(graph, np.float64)) * scale[:, None] * scale
-        found: NDArray[np.float64] = linalg.eigh(dense, subset_by_index=(n - count, n - 1))[1]
-        return found
-    if issparse(graph):
-        scaled = csr_matrix(csr_matrix(graph, dtype=np.float64).multiply(scale[:, None]).multiply(scale))
-    else:
-        scaled = graph * scale[:, None] * scale
-    found = eigsh(scaled, k=count, which="LA", v0=random.uniform(-1, 1, n))
-    return np.asarray(found[1])
+        return affinity(expression, alike=False) if self.affinity == "symmetric" else neighbours(expression)
