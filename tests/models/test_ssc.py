@@ -57,3 +57,20 @@ def test_what_is_drawn_lies_in_the_subspace(planes: Any) -> None:
     for k in range(3):
         drawn = model.generate(model.set_codes(model.latent(50), {"component": k}))
         assert float((model.encode(drawn)[:, :3].argmax(1) == k).float().mean()) > 0.9
+
+
+def test_samples_and_reconstructions_have_no_noise_across_the_subspace(planes: Any) -> None:
+    pictures, _ = planes
+    model, real = fit(pictures), to_tensor(pictures.pictures)
+    x, told = real.flatten(1).double(), model.assign(real.flatten(1).double()).argmax(1)
+    back = model.reconstruct(real).flatten(1)
+    many = model.generate(model.set_codes(model.latent(4000), {"component": 1})).flatten(1).double()
+    for k in range(3):
+        mine = PCA(2).fit(x[told == k].numpy())
+        expected = mine.inverse_transform(mine.transform(x[told == k].numpy()))
+        np.testing.assert_allclose(back[told == k], expected.clip(-1, 1), atol=1e-5)
+    within = PCA(2).fit(x[told == 1].numpy())
+    uncut = many[(many.abs() < 1).all(1)].numpy()
+    assert len(uncut) > 3500
+    np.testing.assert_allclose(within.inverse_transform(within.transform(uncut)), uncut, atol=1e-5)
+    np.testing.assert_allclose(within.transform(many.numpy()).var(0), within.explained_variance_, rtol=0.1)

@@ -249,8 +249,12 @@ class Mixture(Fitted):
         if labels is not None and self.classes:
             component = labels.to(self.device) * self.config.components + component % self.config.components
         z = latents[:, self.count :].to(self.means)
-        values = self.means[component] + self.kind.placed(z, self.roots, component)
+        values = self.means[component] + self.placed(z, component)
         return values.float().clamp(-1, 1).unflatten(1, self.spec.shape)
+
+    def placed(self, z: Tensor, component: Tensor) -> Tensor:
+        """What z [N, D] moves pictures [N, D] by from the means of their components [N]."""
+        return self.kind.placed(z, self.roots, component)
 
 
 def _known(labels: Tensor | None) -> Tensor:
