@@ -67,7 +67,7 @@ ROWS: dict[str, Row] = {
 FACE_MIXTURE = ("model.components=10", "model.covariance=diag", "model.least=1e-3")
 FOR_FACES = {
     "kmeans": ("model.components=20", "model.covariance=diag"),
-    "ssc": ("model.components=20", "model.dimensions=9", "model.least=1e-4"),
+    "ssc": ("model.components=15", "model.dimensions=9", "model.least=1e-4"),
     "lda": ("model.shrinkage=0.3",),
 }
 """400 pictures say less of a covariance."""

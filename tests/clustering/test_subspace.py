@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mezzotint.clustering import SSCOMP, ElasticNetSubspaceClustering, SparseSubspaceClustering
-from mezzotint.clustering.graph import affinity, neighbours, spectral_labels, strays
+from mezzotint.clustering.graph import affinity, cut, neighbours, spectral_labels, strays
 
 KINDS = [SparseSubspaceClustering, SSCOMP, ElasticNetSubspaceClustering]
 
@@ -70,7 +70,7 @@ def test_an_affinity_weighs_all_points_alike() -> None:
 
 def test_an_affinity_of_coefficients_as_they_are() -> None:
     c = np.array([[0, 4.0, -2.0], [0.1, 0, 0], [0, 0, 0]])
-    np.testing.assert_allclose(affinity(c, alike=False), [[0, 4.1, 2], [4.1, 0, 0], [2, 0, 0]])
+    np.testing.assert_allclose(affinity(c, alike=False), np.array([[0, 4.1, 2], [4.1, 0, 0], [2, 0, 0]]))
     np.testing.assert_allclose(affinity(csr_matrix(c), alike=False).toarray(), affinity(c, alike=False))
 
 
@@ -85,7 +85,9 @@ def test_neighbours_are_scikit_learns() -> None:
 
 def test_a_point_that_shares_nothing_has_no_neighbours() -> None:
     c = csr_matrix(np.array([[0, 1.0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]))
-    np.testing.assert_array_equal(neighbours(c, 2).toarray(), [[0, 1, 0, 0], [1, 0, 0, 0], [0] * 4, [0] * 4])
+    expected = np.zeros((4, 4))
+    expected[0, 1] = expected[1, 0] = 1
+    np.testing.assert_array_equal(neighbours(c, 2).toarray(), expected)
 
 
 def test_a_handful_apart_takes_no_cluster() -> None:
@@ -97,7 +99,7 @@ def test_a_handful_apart_takes_no_cluster() -> None:
     graph = np.block([[graph, np.zeros((900, 4))], [np.zeros((4, 900)), np.ones((4, 4)) - np.eye(4)]])
     truth = np.repeat([0, 1, 0], (450, 450, 4))
     np.testing.assert_array_equal(strays(graph, 2), np.arange(904) >= 900)
-    labels = SSCOMP(2, random_state=0)._cut(x, csr_matrix(graph))
+    labels = cut(x, csr_matrix(graph), 2, 10, 0)
     assert adjusted_rand_score(truth, labels) == 1
     assert adjusted_rand_score(truth, spectral_labels(graph, 2, 10, 0)) < 0.1
 
@@ -108,12 +110,30 @@ def test_spectral_labels_of_separate_graphs() -> None:
     assert adjusted_rand_score(np.repeat(np.arange(3), 5), labels) == 1
 
 
+def test_a_gap_says_how_many_eigenvectors_tell_clusters_apart() -> None:
+    """The first of three clusters falls in two more easily than the others fall apart, which takes four."""
+    part = np.repeat([0, 1, 2, 3], (40, 40, 100, 100))
+    between = np.full((4, 4), 0.005)
+    between[0, 1] = between[1, 0] = 0.03
+    between[2, 3] = between[3, 2] = 0.05
+    graph = np.where(part[:, None] == part, 1, between[part[:, None], part]) - np.eye(280)
+    truth = np.maximum(part, 1)
+    assert adjusted_rand_score(truth, spectral_labels(graph, 3, 10, 0, "gap")) == 1
+    assert adjusted_rand_score(truth, spectral_labels(graph, 3, 10, 0, 4)) == 1
+    assert adjusted_rand_score(truth, spectral_labels(graph, 3, 10, 0)) < 0.9
+
+
 @pytest.mark.parametrize(
     ("estimator", "said"),
     [
         (SparseSubspaceClustering(2, alpha=0.5), "alpha=0.5 must be above 1"),
         (SSCOMP(2, n_nonzero=0), "n_nonzero=0 must be at least 1"),
         (ElasticNetSubspaceClustering(2, tau=1.5), "tau=1.5"),
+        (SSCOMP(2, n_components=11), "n_components=11 is .* a number from 1 to that of the points, 10"),
+        (
+            SSCOMP(2, n_components="all"),  # type: ignore[arg-type]
+            "n_components='all'",
+        ),
         (SSCOMP(50), "n_clusters=50 must be from 1 to the number of points, 10"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 
+from mezzotint.clustering.expression import unit
+
+Components = int | Literal["gap"] | None
 _DENSE = 3000
 """Points up to which all eigenvectors are computed: a second or two."""
 _BLOCK = 500
@@ -63,6 +66,24 @@ def neighbours(expression: Any, count: int = 3) -> csr_matrix:
     return csr_matrix(near_ones + near_ones.T)
 
 
+def cut(
+    x: NDArray[Any], graph: Any, clusters: int, n_init: int, random_state: Any, components: Components = None
+) -> NDArray[np.int64]:
+    """Labels [N] of points [N, D] by `spectral_labels` of their graph [N, N].
+
+    A handful of points joined with none but each other goes with the point nearest in direction.
+    """
+    off = strays(graph, clusters)
+    kept = np.flatnonzero(~off)
+    found = spectral_labels(graph[kept][:, kept], clusters, n_init, random_state, components)
+    if len(kept) == len(x):
+        return found
+    near = np.abs(unit(x[off]) @ unit(x[kept]).T).argmax(1)
+    labels = np.zeros(len(x), np.int64)
+    labels[kept], labels[off] = found, found[near]
+    return labels
+
+
 def strays(graph: Any, clusters: int) -> NDArray[np.bool_]:
     """Which points [N] are joined with a handful of others and no more, where a cluster has hundreds.
 
@@ -76,22 +97,41 @@ def strays(graph: Any, clusters: int) -> NDArray[np.bool_]:
     return found if not found.all() else np.zeros(n, bool)
 
 
-def spectral_labels(graph: Any, clusters: int, n_init: int, random_state: Any) -> NDArray[np.int64]:
+def spectral_labels(
+    graph: Any, clusters: int, n_init: int, random_state: Any, components: Components = None
+) -> NDArray[np.int64]:
     """Labels [N] by k-means among the rows, scaled to length 1, of the first eigenvectors of the normalised Laplacian.
 
-    Ng, Jordan, Weiss (2002), "On Spectral Clustering".
+    Ng, Jordan, Weiss (2002), "On Spectral Clustering", where there are as many eigenvectors as clusters. A cluster may
+    fall in two more easily than two that are alike fall apart, as upright and slanted ones do before threes and fives.
+    One eigenvector more then tells all of them apart, and k-means joins the halves, which are the smallest.
+
+    Args:
+        graph: symmetric [N, N], dense or sparse.
+        clusters: k.
+        n_init: k-means of which the best is taken.
+        random_state: their seed.
+        components: eigenvectors; None for k, and "gap" for those before the widest gap between the k-th eigenvalue and
+            the 2k-th.
     """
     random = check_random_state(random_state)
+    n = graph.shape[0]
     if clusters == 1:
-        return np.zeros(graph.shape[0], np.int64)
-    vectors = _first_vectors(graph, min(clusters, graph.shape[0]), random)
-    rows = normalize(vectors)
-    labels: NDArray[np.int64] = KMeans(clusters, n_init=n_init, random_state=random).fit_predict(rows)
+        return np.zeros(n, np.int64)
+    wanted = 2 * clusters if components == "gap" else components or clusters
+    values, vectors = _first_vectors(graph, min(wanted, n), random)
+    if components == "gap" and len(values) > clusters:
+        kept = clusters + int((values[clusters - 1 : -1] - values[clusters:]).argmax())
+        vectors = vectors[:, :kept]
+    labels: NDArray[np.int64] = KMeans(clusters, n_init=n_init, random_state=random).fit_predict(normalize(vectors))
     return labels
 
 
-def _first_vectors(graph: Any, count: int, random: np.random.RandomState) -> NDArray[np.float64]:
-    """The eigenvectors [N, count] of D^-1/2 W D^-1/2 with the largest eigenvalues, which are 1 minus the Laplacian's.
+def _first_vectors(
+    graph: Any, count: int, random: np.random.RandomState
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest eigenvalues [count] of D^-1/2 W D^-1/2, which are 1 minus the Laplacian's, falling, and their
+    eigenvectors [N, count].
 
     Of small graphs all are computed: subspaces that are told apart perfectly are separate graphs, so many eigenvalues
     are equal. Of large ones Lanczos's method finds the largest; scikit-learn looks for the Laplacian's smallest, for
@@ -102,11 +142,12 @@ def _first_vectors(graph: Any, count: int, random: np.random.RandomState) -> NDA
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
     if n <= _DENSE:
         dense = (graph.toarray() if issparse(graph) else np.asarray(graph, np.float64)) * scale[:, None] * scale
-        found: NDArray[np.float64] = linalg.eigh(dense, subset_by_index=(n - count, n - 1))[1]
-        return found
+        values, vectors = linalg.eigh(dense, subset_by_index=(n - count, n - 1))
+        return values[::-1], vectors[:, ::-1]
     if issparse(graph):
         scaled = csr_matrix(csr_matrix(graph, dtype=np.float64).multiply(scale[:, None]).multiply(scale))
     else:
         scaled = graph * scale[:, None] * scale
-    found = eigsh(scaled, k=count, which="LA", v0=random.uniform(-1, 1, n))
-    return np.asarray(found[1])
+    values, vectors = eigsh(scaled, k=count, which="LA", v0=random.uniform(-1, 1, n))
+    order = np.argsort(-values)
+    return values[order], vectors[:, order]

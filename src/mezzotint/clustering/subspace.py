@@ -11,14 +11,15 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import validate_data
 
 from mezzotint.clustering.elastic import elastic_expression
-from mezzotint.clustering.expression import lasso_expression, omp_expression, unit
-from mezzotint.clustering.graph import affinity, neighbours, spectral_labels, strays
+from mezzotint.clustering.expression import lasso_expression, omp_expression
+from mezzotint.clustering.graph import Components, affinity, cut, neighbours
 
 
 class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Points expressed by few others, an affinity of that, and its spectral clustering."""
 
     n_clusters: int
+    n_components: Components
     n_init: int
     random_state: Any
 
@@ -38,9 +39,15 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 1 <= self.n_clusters <= len(X):
             raise ValueError(f"n_clusters={self.n_clusters} must be from 1 to the number of points, {len(X)}.")
+        vectors = self.n_clusters if self.n_components in ("gap", None) else self.n_components
+        if not (isinstance(vectors, int | np.integer) and 1 <= vectors <= len(X)):
+            raise ValueError(
+                f'n_components={self.n_components!r} is "gap", None or a number from 1 to that of the points, {len(X)}.'
+            )
         self.representation_matrix_ = self._express(X)
         self.affinity_matrix_ = self._join(self.representation_matrix_)
-        self.labels_ = self._cut(X, self.affinity_matrix_)
+        how = self.n_clusters, self.n_init, self.random_state, self.n_components
+        self.labels_ = cut(X, self.affinity_matrix_, *how)
         return self
 
     def _express(self, x: NDArray[Any]) -> Any:
@@ -49,18 +56,6 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _join(self, expression: Any) -> Any:
         """The graph [N, N] that is cut into clusters."""
         return affinity(expression)
-
-    def _cut(self, x: NDArray[Any], graph: Any) -> NDArray[np.int64]:
-        """Labels [N]. A handful of points joined with none but each other goes with the point nearest in direction."""
-        off = strays(graph, self.n_clusters)
-        kept = np.flatnonzero(~off)
-        found = spectral_labels(graph[kept][:, kept], self.n_clusters, self.n_init, self.random_state)
-        if len(kept) == len(x):
-            return found
-        near = np.abs(unit(x[off]) @ unit(x[kept]).T).argmax(1)
-        labels = np.zeros(len(x), np.int64)
-        labels[kept], labels[off] = found, found[near]
-        return labels
 
 
 class SparseSubspaceClustering(_SubspaceClustering):
@@ -74,6 +69,8 @@ class SparseSubspaceClustering(_SubspaceClustering):
         affine: subspaces need not hold the origin.
         outliers: some values are grossly wrong, as shadows in pictures of faces.
         max_iter, tol: of the ADMM.
+        n_components: eigenvectors of the spectral embedding; None for as many as clusters, "gap" for as many as lie
+            before the widest gap of eigenvalues, from there to twice as many.
         n_init: k-means of the spectral embedding, of which the best is taken.
         random_state: seed of the k-means.
 
@@ -101,6 +98,7 @@ class SparseSubspaceClustering(_SubspaceClustering):
         outliers: bool = False,
         max_iter: int = 200,
         tol: float = 2e-4,
+        n_components: Components = None,
         n_init: int = 20,
         random_state: Any = None,
     ) -> None:
@@ -110,6 +108,7 @@ class SparseSubspaceClustering(_SubspaceClustering):
         self.outliers = outliers
         self.max_iter = max_iter
         self.tol = tol
+        self.n_components = n_components
         self.n_init = n_init
         self.random_state = random_state
 
@@ -132,7 +131,7 @@ class SSCOMP(_SubspaceClustering):
         n_nonzero: points that a point is made of.
         scale: points are scaled to length 1 first, as in the paper; without it long points are chosen more often.
         tol: squared length of what is left of a point that counts as nothing; then it is made of others once more.
-        n_init, random_state: as in `SparseSubspaceClustering`.
+        n_components, n_init, random_state: as in `SparseSubspaceClustering`.
 
     Attributes:
         labels_: [N].
@@ -146,6 +145,7 @@ class SSCOMP(_SubspaceClustering):
         n_nonzero: int = 5,
         scale: bool = True,
         tol: float = 1e-6,
+        n_components: Components = None,
         n_init: int = 20,
         random_state: Any = None,
     ) -> None:
@@ -153,6 +153,7 @@ class SSCOMP(_SubspaceClustering):
         self.n_nonzero = n_nonzero
         self.scale = scale
         self.tol = tol
+        self.n_components = n_components
         self.n_init = n_init
         self.random_state = random_state
 
@@ -178,7 +179,7 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         scale: points are scaled to length 1 first.
         affinity: "symmetric" joins points by how they are made of each other, "neighbours" joins each with the three
             that are made most like it.
-        n_init, random_state: as in `SparseSubspaceClustering`.
+        n_components, n_init, random_state: as in `SparseSubspaceClustering`.
 
     Attributes:
         labels_: [N].
@@ -193,6 +194,7 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         tau: float = 0.9,
         scale: bool = True,
         affinity: str = "neighbours",
+        n_components: Components = None,
         n_init: int = 20,
         random_state: Any = None,
     ) -> None:
@@ -201,6 +203,7 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         self.tau = tau
         self.scale = scale
         self.affinity = affinity
+        self.n_components = n_components
         self.n_init = n_init
         self.random_state = random_state
 
