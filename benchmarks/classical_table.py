@@ -37,7 +37,7 @@ from mezzotint.engine.model import MODELS
 from mezzotint.metrics.extractor import EXTRACTORS, Extractor
 from mezzotint.tasks.sample import draw
 
-SAMPLES, SEED, SHOWN = 5000, 12345, 16
+SAMPLES, SEED, SHOWN = 5000, 12345, 12
 FACES = "orl-faces/orl_faces.zip"
 SETS = ("mnist", "fashion-mnist", "orl")
 
