@@ -65,6 +65,33 @@ def test_every_method_divides_pictures_of_two_kinds(tmp_path: Path, method: str)
     assert found.scores == {}
 
 
+def test_settings_are_those_of_the_estimator(tmp_path: Path) -> None:
+    told = {"n_init": 1, "init": "random", "max_iter": 1}
+    found = cluster("digits", tmp_path / "out", clusters=10, settings=told)
+    x = np.round(load_digits().data / 16 * 255).astype(np.float32) / 255
+    expected = KMeans(10, random_state=0, n_init=1, init="random", max_iter=1).fit_predict(x)
+    assert adjusted_rand_score(expected, found.labels) > 0.99
+    assert json.loads((tmp_path / "out" / "clusters.json").read_text())["settings"] == told
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "said"),
+    [
+        ("kmeans", {"n_int": 2}, 'KMeans has no setting "n_int" that could be changed; did you mean "n_init"'),
+        ("kmeans", {"n_clusters": 2}, 'no setting "n_clusters"'),
+        ("kmeans", {"random_state": 2}, 'no setting "random_state"'),
+        ("gmm", {"n_components": 2}, 'no setting "n_components"'),
+        ("kmeans", {"n_init": "many"}, "kmeans cannot cluster these pictures so: The 'n_init' parameter"),
+        ("ssc-omp", {"n_components": "all"}, "ssc-omp cannot cluster these pictures so: n_components='all'"),
+        ("ssc-omp", {"n_nonzero": "five"}, "ssc-omp cannot cluster these pictures so"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path: Path, method: str, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        cluster("digits", tmp_path, method=method, settings=settings, most=40)
+    assert not list(tmp_path.iterdir())
+
+
 def test_by_the_codes_of_a_run_and_by_an_extractor(tmp_path: Path) -> None:
     run = mz.train("pca", "digits", out=tmp_path / "run", quiet=True, settings={"model": {"components": 20}})
     by_codes = cluster("digits", tmp_path / "a", features=run, clusters=10)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+from mezzotint.core.errors import ConfigError, suggest
 
 
 @dataclass(frozen=True)
@@ -14,21 +16,26 @@ class Method:
 
     Attributes:
         says: what it looks for.
-        make: (clusters, seed) -> a scikit-learn estimator.
+        make: (clusters, seed, settings of its own) -> a scikit-learn estimator.
         most: pictures it can take, by memory.
     """
 
     says: str
-    make: Callable[[int, int], Any]
+    make: Callable[[int, int, Mapping[str, Any]], Any]
     most: int
 
 
-def _estimator(module: str, name: str, seeded: bool = True, **settings: Any) -> Callable[[int, int], Any]:
-    """(clusters, seed) -> the estimator of this name, imported when it is made."""
+def _estimator(module: str, name: str, *, count: str = "n_clusters", seeded: bool = True, **defaults: Any) -> Any:
+    """`Method.make` of the estimator of this name, imported when it is made; `count` is its number of clusters."""
 
-    def make(clusters: int, seed: int) -> Any:
+    def make(clusters: int, seed: int, settings: Mapping[str, Any]) -> Any:
         chance = {"random_state": seed} if seeded else {}
-        return getattr(import_module(module), name)(clusters, **settings, **chance)
+        found = getattr(import_module(module), name)(**{count: clusters}, **defaults, **chance)
+        known = sorted(set(found.get_params()) - {count, "random_state"})
+        for setting in settings:
+            if setting not in known:
+                raise ConfigError(f'{name} has no setting "{setting}" that could be changed; {suggest(setting, known)}')
+        return found.set_params(**settings)
 
     return make
 
@@ -38,7 +45,7 @@ METHODS: dict[str, Method] = {
     "kmeans": Method("pictures near a mean", _estimator(_SKLEARN, "KMeans", n_init=10), 1_000_000),
     "gmm": Method(
         "a normal distribution for each, with variances of its own",
-        _estimator("sklearn.mixture", "GaussianMixture", covariance_type="diag", reg_covar=1e-4),
+        _estimator("sklearn.mixture", "GaussianMixture", count="n_components", covariance_type="diag", reg_covar=1e-4),
         1_000_000,
     ),
     "agglomerative": Method(

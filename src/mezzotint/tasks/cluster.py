@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def cluster(
     features: Any = "pixels",
     config: DataConfig = DataConfig(),
     reduce: int | None = None,
+    settings: Mapping[str, Any] | None = None,
     most: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -83,6 +84,7 @@ def cluster(
         features: "pixels", the name of an extractor (see `mezzotint doctor`), or a run, by whose codes is clustered.
         config: how pictures are read.
         reduce: keep so many principal coordinates of the features (see `clustering.reduction`); None keeps all.
+        settings: of the method's scikit-learn estimator, such as {"n_init": 20}.
         most: of more pictures than that, so many are drawn at random.
         seed: of the draw and the method.
         progress: called with (done, all) while pictures are looked at.
@@ -109,6 +111,7 @@ def cluster(
     refuse_file(folder, "Clusters")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():
         raise ConfigError(f"{folder} holds other files, which clusters could replace; name a new folder.")
+    estimator = METHODS[method].make(clusters, seed, settings or {})
     run = _opened(features)
     if run is not None and config != DataConfig():
         raise ConfigError(f"Pictures are read as {run.path} was trained on them; leave size and fit out.")
@@ -119,7 +122,10 @@ def cluster(
         x = principal_coordinates(x, reduce)
     if tell is not None:
         tell(f"Clustering {len(rows):,} pictures of {x.shape[1]:,} numbers by {method}: {METHODS[method].says}.")
-    labels = _ordered(np.asarray(METHODS[method].make(clusters, seed).fit_predict(x), np.int64))
+    try:
+        labels = _ordered(np.asarray(estimator.fit_predict(x), np.int64))
+    except (ValueError, TypeError) as error:  # scikit-learn's own words for a setting
+        raise ConfigError(f"{method} cannot cluster these pictures so: {str(error).rstrip('.')}.") from None
     sizes = np.bincount(labels)
     notes = [*pictures.notes]
     if len(sizes) < clusters:
@@ -138,7 +144,13 @@ def cluster(
         pictures,
         rows,
         x,
-        {"method": method, "features": _called(features, run), "reduce": reduce, "seed": seed},
+        {
+            "method": method,
+            "settings": dict(settings or {}),
+            "features": _called(features, run),
+            "reduce": reduce,
+            "seed": seed,
+        },
     )
     return result
 
@@ -271,6 +283,7 @@ def _write_page(
     facts = {"pictures": f"{len(rows):,}", "method": str(how["method"]), "features": str(how["features"])}
     if how["reduce"] is not None:
         facts["coordinates"] = f"{how['reduce']:,}"
+    facts |= {name: str(value) for name, value in how["settings"].items()}
     known = pictures.labels is not None and len(pictures.classes) > 1
     members = in_words(result.labels, np.asarray(pictures.labels)[rows], pictures.classes) if known else ()
     source = Path(pictures.source).name or pictures.source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +31,8 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "mezzotint cluster photos/ --size 64 -k 12 --features mezzotint-1 -o clusters/",
             "mezzotint cluster faces.zip --method ssc-outliers -k 10 -o people/",
-            "mezzotint cluster mnist -k 10 --features scattering --reduce 500 --method ssc-omp -o digits/",
+            "mezzotint cluster mnist -k 10 --features scattering --reduce 500 --method ssc-elastic -o digits/",
+            "mezzotint cluster photos/ -k 8 --method ssc-elastic --set method.gamma=50 -o clusters/",
             "mezzotint cluster digits -k 10 --features runs/vae -o digits/",
         ),
     )(cluster)
@@ -58,6 +59,14 @@ def cluster(
     reduce: Annotated[
         int | None, typer.Option("--reduce", help="Keep so many principal coordinates of the features.", min=1)
     ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="method.NAME=VALUE",
+            help="Any setting of the method's scikit-learn estimator, such as method.n_components=gap.",
+        ),
+    ] = None,
     size: SizeOption = None,
     fit: FitOption = None,
     most: Annotated[int | None, typer.Option("--most", help="Of more pictures, draw so many.", min=2)] = None,
@@ -74,6 +83,7 @@ def cluster(
     from mezzotint.tasks.cluster import cluster as task
 
     voice = Voice(json, quiet)
+    settings = method_settings(assignments or [])
     values = given({"size": None if size is None else parse_size(size), "fit": fit})
     with voice.working(), voice.progress("Looking at pictures") as progress:
         found = task(
@@ -84,6 +94,7 @@ def cluster(
             features=features,
             config=DataConfig.build(values, "data"),
             reduce=reduce,
+            settings=settings,
             most=most,
             seed=seed,
             progress=progress,
@@ -99,3 +110,14 @@ def cluster(
         console.print(f"See {out / 'report.html'}; the cluster of each picture is in {out / 'clusters.csv'}.")
 
     voice.result(document, human)
+
+
+def method_settings(assignments: list[str]) -> dict[str, Any]:
+    """`["method.gamma=100"]` as values by name."""
+    from mezzotint.core.config import parse_assignments
+    from mezzotint.core.errors import ConfigError
+
+    sections = parse_assignments(assignments)
+    for other in sections.keys() - {"method"}:
+        raise ConfigError(f'Clustering has settings of its method only; write --set method.NAME=VALUE, not "{other}".')
+    return sections.get("method", {})
