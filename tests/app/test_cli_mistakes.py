@@ -331,3 +331,15 @@ def test_any_locale(locale, tmp_path):
     assert ended.returncode == 2
     assert b"Traceback" not in ended.stderr
     assert name.encode() in ended.stderr or b"\\udc" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("method.n_int=3", 'no setting "n_int" that could be changed; did you mean "n_init"?'),
+        ("model.n_init=3", "write --set method.NAME=VALUE"),
+        ("n_init", "--set takes section.name=value"),
+    ],
+)
+def test_settings_of_clustering(setting: str, said: str) -> None:
+    assert said in refused(3, "cluster", "digits", "-k", "3", "--set", setting, "-o", "clusters")
