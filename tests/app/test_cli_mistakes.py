@@ -342,4 +342,4 @@ def test_any_locale(locale, tmp_path):
     ],
 )
 def test_settings_of_clustering(setting: str, said: str) -> None:
-    assert said in refused(3, "cluster", "digits", "-k", "3", "--set", setting, "-o", "clusters")
+    assert said in refused(2, "cluster", "digits", "-k", "3", "--set", setting, "-o", "clusters")
