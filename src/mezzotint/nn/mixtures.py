@@ -54,7 +54,7 @@ class Full:
     def log_density(self, x: Tensor, means: Tensor, roots: Tensor) -> Tensor:
         """log N(x; m_k, S_k) [N, K] of x [N, D]."""
         found = []
-        for mean, root in zip(means, self._each(roots, len(means)), strict=True):
+        for mean, root in zip(means, roots, strict=True):
             z = torch.linalg.solve_triangular(root, (x - mean).mT, upper=False)
             found.append(-0.5 * z.square().sum(0) - root.diagonal().log().sum())
         return torch.stack(found, 1) - 0.5 * means.shape[1] * math.log(2 * math.pi)
@@ -79,9 +79,6 @@ class Full:
             out[rows] = z[rows] @ roots[k].mT
         return out
 
-    def _each(self, roots: Tensor, count: int) -> Tensor:
-        return roots
-
 
 class Tied(Full):
     """One matrix for all components: covariances [D, D]."""
@@ -104,8 +101,12 @@ class Tied(Full):
     def standard(self, x: Tensor, roots: Tensor, component: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(roots, x.mT, upper=False).mT
 
-    def _each(self, roots: Tensor, count: int) -> Tensor:
-        return roots.expand(count, -1, -1)
+    def log_density(self, x: Tensor, means: Tensor, root: Tensor) -> Tensor:
+        """log N(x; m_k, S) [N, K] of x [N, D]: values are made independent once, and not for each component."""
+        middle = means.mean(0)
+        z, centres = (torch.linalg.solve_triangular(root, (v - middle).mT, upper=False).mT for v in (x, means))
+        squares = torch.stack([(z - centre).square().sum(1) for centre in centres], 1)
+        return -0.5 * (squares + means.shape[1] * math.log(2 * math.pi)) - root.diagonal().log().sum()
 
 
 class Diagonal:
