@@ -70,8 +70,13 @@ def test_an_affinity_weighs_all_points_alike() -> None:
 
 def test_an_affinity_of_coefficients_as_they_are() -> None:
     c = np.array([[0, 4.0, -2.0], [0.1, 0, 0], [0, 0, 0]])
-    np.testing.assert_allclose(affinity(c, alike=False), np.array([[0, 4.1, 2], [4.1, 0, 0], [2, 0, 0]]))
-    np.testing.assert_allclose(affinity(csr_matrix(c), alike=False).toarray(), affinity(c, alike=False))
+    np.testing.assert_allclose(affinity(c, norm=None), np.array([[0, 4.1, 2], [4.1, 0, 0], [2, 0, 0]]))
+    np.testing.assert_allclose(affinity(csr_matrix(c), norm=None).toarray(), affinity(c, norm=None))
+
+
+def test_an_affinity_of_rows_of_length_1() -> None:
+    c = np.array([[0, 4.0, -3.0], [0.1, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(affinity(c, norm="l2"), np.array([[0, 1.8, 0.6], [1.8, 0, 0], [0.6, 0, 0]]))
 
 
 def test_neighbours_are_scikit_learns() -> None:
@@ -129,7 +134,8 @@ def test_a_gap_says_how_many_eigenvectors_tell_clusters_apart() -> None:
         (SparseSubspaceClustering(2, alpha=0.5), "alpha=0.5 must be above 1"),
         (SSCOMP(2, n_nonzero=0), "n_nonzero=0 must be at least 1"),
         (ElasticNetSubspaceClustering(2, tau=1.5), "tau=1.5"),
-        (SSCOMP(2, n_components=11), "n_components=11 is .* a number from 1 to that of the points, 10"),
+        (SSCOMP(2, affinity="near"), "affinity='near' must be one of symmetric, normalised, neighbours"),
+        (SSCOMP(2, n_components=11), "n_components=11 must be .* from 1 to the number of points, 10"),
         (
             SSCOMP(2, n_components="all"),  # type: ignore[arg-type]
             "n_components='all'",

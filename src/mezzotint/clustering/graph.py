@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -25,22 +26,17 @@ _HANDFUL = 0.01
 """Of the mean size of a cluster: fewer points are none."""
 
 
-def affinity(expression: Any, *, alike: bool = True) -> Any:
+def affinity(expression: Any, norm: Literal["max", "l2"] | None = "max") -> Any:
     """|C|, plus its transpose; sparse where C is.
 
     Args:
         expression: C [N, N].
-        alike: rows are scaled so that the largest entry is 1 first, so that a point counts as much as another, however
-            long its coefficients are. A row of zeros stays.
+        norm: rows are scaled first, so that their largest entry ("max") or their length ("l2") is 1, and a point counts
+            as much as another, however long its coefficients are. A row of zeros stays.
     """
     size = abs(expression)
-    if not alike:
-        return size + size.T
-    most = size.max(1)
-    most = most.toarray().ravel() if issparse(size) else most
-    scale = 1 / np.where(most > 0, most, 1)
-    scaled = csr_matrix(size.multiply(scale[:, None])) if issparse(size) else size * scale[:, None]
-    return scaled + scaled.T
+    size = normalize(size, norm) if norm else size
+    return size + size.T
 
 
 def neighbours(expression: Any, count: int = 3) -> csr_matrix:
@@ -151,3 +147,11 @@ def _first_vectors(
     values, vectors = eigsh(scaled, k=count, which="LA", v0=random.uniform(-1, 1, n))
     order = np.argsort(-values)
     return values[order], vectors[:, order]
+
+
+AFFINITIES: dict[str, Callable[[Any], Any]] = {
+    "symmetric": lambda expression: affinity(expression, None),
+    "normalised": lambda expression: affinity(expression, "l2"),
+    "neighbours": neighbours,
+}
+"""How points of a sparse expression are joined."""

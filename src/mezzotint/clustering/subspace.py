@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from mezzotint.clustering.elastic import elastic_expression
 from mezzotint.clustering.expression import lasso_expression, omp_expression
-from mezzotint.clustering.graph import Components, affinity, cut, neighbours
+from mezzotint.clustering.graph import AFFINITIES, Components, affinity, cut
 
 
 class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -42,7 +42,7 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         vectors = self.n_clusters if self.n_components in ("gap", None) else self.n_components
         if not (isinstance(vectors, int | np.integer) and 1 <= vectors <= len(X)):
             raise ValueError(
-                f'n_components={self.n_components!r} is "gap", None or a number from 1 to that of the points, {len(X)}.'
+                f'n_components={self.n_components!r} must be "gap", None or from 1 to the number of points, {len(X)}.'
             )
         self.representation_matrix_ = self._express(X)
         self.affinity_matrix_ = self._join(self.representation_matrix_)
@@ -56,6 +56,21 @@ class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _join(self, expression: Any) -> Any:
         """The graph [N, N] that is cut into clusters."""
         return affinity(expression)
+
+
+class _Sparse(_SubspaceClustering):
+    """Sparse expressions, which are joined in one of several ways."""
+
+    affinity: str
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """As in `SparseSubspaceClustering`."""
+        if self.affinity not in AFFINITIES:
+            raise ValueError(f"affinity={self.affinity!r} must be one of {', '.join(AFFINITIES)}.")
+        return super().fit(X, y)
+
+    def _join(self, expression: Any) -> Any:
+        return AFFINITIES[self.affinity](expression)
 
 
 class SparseSubspaceClustering(_SubspaceClustering):
@@ -121,7 +136,7 @@ class SparseSubspaceClustering(_SubspaceClustering):
         return found
 
 
-class SSCOMP(_SubspaceClustering):
+class SSCOMP(_Sparse):
     """Sparse subspace clustering by orthogonal matching pursuit (You, Robinson, Vidal 2016, arXiv:1507.01238).
 
     For many points: time grows with N^2, memory with N.
@@ -130,6 +145,9 @@ class SSCOMP(_SubspaceClustering):
         n_clusters: subspaces.
         n_nonzero: points that a point is made of.
         scale: points are scaled to length 1 first, as in the paper; without it long points are chosen more often.
+        affinity: "symmetric" joins points by how they are made of each other, |C| + |C|^T, as in the paper;
+            "normalised" by rows of C of length 1, as in the authors' program; "neighbours" joins each with the three
+            that are made most like it.
         tol: squared length of what is left of a point that counts as nothing; then it is made of others once more.
         n_components, n_init, random_state: as in `SparseSubspaceClustering`.
 
@@ -144,6 +162,7 @@ class SSCOMP(_SubspaceClustering):
         *,
         n_nonzero: int = 5,
         scale: bool = True,
+        affinity: str = "symmetric",
         tol: float = 1e-6,
         n_components: Components = None,
         n_init: int = 20,
@@ -152,6 +171,7 @@ class SSCOMP(_SubspaceClustering):
         self.n_clusters = n_clusters
         self.n_nonzero = n_nonzero
         self.scale = scale
+        self.affinity = affinity
         self.tol = tol
         self.n_components = n_components
         self.n_init = n_init
@@ -162,11 +182,8 @@ class SSCOMP(_SubspaceClustering):
             raise ValueError(f"n_nonzero={self.n_nonzero} must be at least 1.")
         return omp_expression(x, self.n_nonzero, self.tol, scale=self.scale)
 
-    def _join(self, expression: Any) -> Any:
-        return affinity(expression, alike=False)  # algorithm 2 of the paper
 
-
-class ElasticNetSubspaceClustering(_SubspaceClustering):
+class ElasticNetSubspaceClustering(_Sparse):
     """Subspace clustering by the elastic net (You, Li, Robinson, Vidal 2016, arXiv:1605.02633).
 
     Between the lasso, which joins fewest points, and least squares, which joins points of different subspaces. An
@@ -177,8 +194,7 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
         gamma: the weight of the residual over the least at which a point is made of anything.
         tau: 1 is the lasso; less joins more points.
         scale: points are scaled to length 1 first.
-        affinity: "symmetric" joins points by how they are made of each other, "neighbours" joins each with the three
-            that are made most like it.
+        affinity: as in `SSCOMP`.
         n_components, n_init, random_state: as in `SparseSubspaceClustering`.
 
     Attributes:
@@ -210,9 +226,4 @@ class ElasticNetSubspaceClustering(_SubspaceClustering):
     def _express(self, x: NDArray[Any]) -> csr_matrix:
         if not (self.gamma > 1 and 0 < self.tau <= 1):
             raise ValueError(f"gamma={self.gamma} must be above 1, and tau={self.tau} above 0 and at most 1.")
-        if self.affinity not in ("symmetric", "neighbours"):
-            raise ValueError(f'affinity is "symmetric" or "neighbours"; got {self.affinity!r}.')
         return elastic_expression(x, self.gamma, self.tau, scale=self.scale)
-
-    def _join(self, expression: Any) -> Any:
-        return affinity(expression, alike=False) if self.affinity == "symmetric" else neighbours(expression)
