@@ -115,6 +115,12 @@ def test_spectral_labels_of_separate_graphs() -> None:
     assert adjusted_rand_score(np.repeat(np.arange(3), 5), labels) == 1
 
 
+def test_where_all_are_handfuls_none_is_a_stray() -> None:
+    graph = csr_matrix(np.kron(np.eye(300), np.ones((2, 2)) - np.eye(2)))
+    assert not strays(graph, 2).any()
+    assert not strays(graph, 100).any()
+
+
 def test_a_gap_says_how_many_eigenvectors_tell_clusters_apart() -> None:
     """The first of three clusters falls in two more easily than the others fall apart, which takes four."""
     part = np.repeat([0, 1, 2, 3], (40, 40, 100, 100))

@@ -70,10 +70,10 @@ def cut(
     A handful of points joined with none but each other goes with the point nearest in direction.
     """
     off = strays(graph, clusters)
+    if not off.any():
+        return spectral_labels(graph, clusters, n_init, random_state, components)
     kept = np.flatnonzero(~off)
     found = spectral_labels(graph[kept][:, kept], clusters, n_init, random_state, components)
-    if len(kept) == len(x):
-        return found
     near = np.abs(unit(x[off]) @ unit(x[kept]).T).argmax(1)
     labels = np.zeros(len(x), np.int64)
     labels[kept], labels[off] = found, found[near]
@@ -83,14 +83,15 @@ def cut(
 def strays(graph: Any, clusters: int) -> NDArray[np.bool_]:
     """Which points [N] are joined with a handful of others and no more, where a cluster has hundreds.
 
-    Each such handful is a graph of its own, so it would take an eigenvector of the few that tell clusters apart.
+    Each such handful is a graph of its own, so it would take an eigenvector of the few that tell clusters apart. Where
+    most points are in handfuls none is a stray.
     """
     n = graph.shape[0]
     if _HANDFUL * n / clusters <= 1:
         return np.zeros(n, bool)
     _, part = connected_components(graph, directed=False)
     found: NDArray[np.bool_] = np.bincount(part)[part] < _HANDFUL * n / clusters
-    return found if not found.all() else np.zeros(n, bool)
+    return found if found.mean() < 0.5 else np.zeros(n, bool)
 
 
 def spectral_labels(
