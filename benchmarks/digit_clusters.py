@@ -56,6 +56,13 @@ points as the authors' program does, which is what is said there of pursuit; wit
 """
 
 
+CUTS: dict[str, Callable[[Any, Any], Any]] = {
+    "by the gap": lambda x, graph: cut(x, graph, 10, 20, 0, "gap"),
+    "handfuls kept": lambda x, graph: spectral_labels(graph, 10, 20, 0),
+}
+"""Other ways to cut a graph than the estimators' own."""
+
+
 def peers(folder: Path) -> dict[str, Callable[[], Any]]:
     """The authors' program, with the settings of its own example."""
     sys.path.insert(0, str(folder))
@@ -104,12 +111,6 @@ def clustered(make: Callable[[], Any], x: NDArray[np.float32], truth: NDArray[np
             labels = again(x, graph)
             found[way] = scored(truth, labels, time.perf_counter() - started)
     return found
-
-
-CUTS: dict[str, Callable[[Any, Any], Any]] = {
-    "by the gap": lambda x, graph: cut(x, graph, 10, 20, 0, "gap"),
-    "handfuls kept": lambda x, graph: spectral_labels(graph, 10, 20, 0),
-}
 
 
 def scored(truth: NDArray[np.int64], labels: NDArray[np.int64], seconds: float) -> dict[str, Any]:
