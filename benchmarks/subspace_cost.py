@@ -7,7 +7,7 @@ Points of ten subspaces of six dimensions with a little noise; each size in a pr
 2,000 values in 60 seconds on two cores, and memory that grows no faster than the square of the number of points.
 
 `--peer` is a folder with github.com/ChongYou/subspace-clustering, which solves the lasso point by point by active sets
-with SPAMS; it, ours by active sets (`ElasticNetSubspaceClustering` with tau = 1) and ours by ADMM then take turns.
+with SPAMS; it, our elastic net with tau = 1, which is the same problem, and our lasso then take turns.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def beside(options: argparse.Namespace) -> None:
         "theirs": lambda: Theirs(
             SUBSPACES, affinity="symmetrize", random_state=0, algorithm="spams", active_support=True, gamma=20, tau=1.0
         ),
-        "active sets": lambda: ElasticNetSubspaceClustering(
+        "net, tau = 1": lambda: ElasticNetSubspaceClustering(
             SUBSPACES, gamma=20, tau=1.0, affinity="normalised", random_state=0
         ),
-        "ADMM": lambda: SparseSubspaceClustering(SUBSPACES, random_state=0),
+        "lasso": lambda: SparseSubspaceClustering(SUBSPACES, random_state=0),
     }
     print("| points | values | by | seconds | right, % |\n| --- | --- | --- | --- | --- |")
     for count in options.counts:

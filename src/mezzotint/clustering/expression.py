@@ -11,142 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 from scipy.sparse import csr_matrix
 
 Array = NDArray[np.floating[Any]]
-
-
-def lasso_expression(
-    x: Array,
-    alpha: float = 20.0,
-    *,
-    affine: bool = False,
-    outliers: bool = False,
-    tolerance: float = 2e-4,
-    max_iter: int = 200,
-) -> tuple[Array, int]:
-    """By the lasso, all points at once, with the alternating direction method of multipliers (ADMM).
-
-        minimise  |C|_1 + lambda / 2 |X - C X|^2,                     with noise        (Elhamifar and Vidal, eq. 13)
-        minimise  |C|_1 + lambda_e |E|_1  with  X = C X + E,          with outliers                            (eq. 12)
-
-    both with diag(C) = 0 and, for affine subspaces, rows of C that add up to 1. lambda = alpha / mu, where mu is the
-    least over points of the largest product with another point: for a smaller lambda some point is made of nothing
-    (proposition 1). Outlying values are weighed as in the authors' program, against the largest 1-norm of a point.
-
-    Args:
-        x: points [N, D].
-        alpha: how much more than that lambda is.
-        affine: subspaces need not hold the origin.
-        outliers: some values of points are grossly wrong.
-        tolerance: of the two residuals, the largest over all entries.
-        max_iter: steps at most.
-
-    Returns:
-        C [N, D] and the number of steps.
-
-    Example:
-        >>> line, other = np.outer([1.0, 2, 3], [1.0, 0, 0]), np.outer([1.0, 2, 3], [0.0, 1, 1])
-        >>> c, _ = lasso_expression(np.concatenate((line, other)))
-        >>> bool((c[:3, 3:] == 0).all()), bool((c[:3, :3] != 0).any(1).all())
-        (True, True)
-    """
-    solve = _outliers if outliers else _noise
-    return solve(x, alpha, affine, tolerance, max_iter)
 
 
 def shrunk(values: Array, by: Any) -> Array:
     """Towards zero by so much."""
     found: Array = np.sign(values) * np.maximum(np.abs(values) - by, 0)
     return found
-
-
-def _least_reach(products: Array) -> float:
-    """The least over rows of the largest absolute product off the diagonal; tiny instead of 0."""
-    reach = np.abs(products)
-    np.fill_diagonal(reach, 0)
-    return float(max(reach.max(1).min(), np.finfo(products.dtype).tiny ** 0.5))
-
-
-def _noise(x: Any, alpha: float, affine: bool, tolerance: float, max_iter: int) -> tuple[Array, int]:
-    """A is made of all points, C of few; they become the same. `u` is the multiplier over rho."""
-    n, gram = len(x), x @ x.T
-    weight, rho = alpha / _least_reach(gram), alpha
-    system = weight * gram + rho * np.eye(n, dtype=x.dtype) + (rho if affine else 0)
-    inverse = linalg.inv(system, check_finite=False)
-    c, u = np.zeros_like(gram), np.zeros_like(gram)
-    sums = np.zeros(n, x.dtype)  # the multiplier of rows that add up to 1, over rho
-    step = 0
-    for step in range(1, max_iter + 1):  # noqa: B007 (it is returned)
-        wanted = weight * gram + rho * (c - u)
-        if affine:
-            wanted += rho * (1 - sums)[:, None]
-        a = wanted @ inverse
-        c = shrunk(a + u, 1 / rho)
-        np.fill_diagonal(c, 0)
-        u += a - c
-        off = a.sum(1) - 1 if affine else np.zeros(1)
-        sums += off if affine else 0
-        if np.abs(a - c).max() < tolerance and np.abs(off).max() < tolerance:
-            break
-    return c, step
-
-
-def _outliers(x: Any, alpha: float, affine: bool, tolerance: float, max_iter: int) -> tuple[Array, int]:
-    """Points made of other points and of single values, P = [X; I / gamma]: Z P = X.
-
-    (mu P P^T + rho I)^-1 is applied through X X^T, so that a step costs some products of X with [N, N].
-    """
-    n, d = x.shape
-    gamma = alpha / float(np.abs(x).sum(1).max())
-    products = np.concatenate((x @ x.T, x / gamma), 1)  # of each point with all points and all values
-    off = np.abs(products)
-    np.fill_diagonal(off[:, :n], 0)
-    mu, rho = alpha / max(float(off.max(1).min()), float(np.finfo(x.dtype).tiny) ** 0.5), alpha
-    share = 1 / gamma**2 + rho / mu
-    inner = linalg.inv(share * np.eye(n, dtype=x.dtype) + x @ x.T, check_finite=False)
-
-    def by_points(values: Array) -> Array:
-        """`values` [N, D] times (X^T X + share I)^-1."""
-        found: Array = (values - (values @ x.T) @ inner @ x) / share
-        return found
-
-    def solved(points: Array, single: Array) -> tuple[Array, Array]:
-        """[points | single] times (mu P P^T + rho I)^-1."""
-        middle = by_points(points @ x + single / gamma)
-        return (points - middle @ x.T) / rho, (single - middle / gamma) / rho
-
-    if affine:
-        ones = np.ones((1, n), x.dtype), np.zeros((1, d), x.dtype)
-        along = solved(*ones)
-        scale = rho / (1 + rho * along[0].sum())
-    c, e = np.zeros((n, n), x.dtype), np.zeros((n, d), x.dtype)
-    uc, ue, v = np.zeros_like(c), np.zeros_like(e), np.zeros_like(x)
-    sums = np.zeros(n, x.dtype)
-    step = 0
-    for step in range(1, max_iter + 1):  # noqa: B007 (it is returned)
-        target = x + v
-        points, single = mu * target @ x.T + rho * (c - uc), mu * target / gamma + rho * (e - ue)
-        if affine:
-            points += rho * (1 - sums)[:, None]
-        a, b = solved(points, single)
-        if affine:  # Sherman and Morrison: the system has rho 1 1^T more
-            more = scale * a.sum(1)
-            a, b = a - more[:, None] * along[0], b - more[:, None] * along[1]
-        np.fill_diagonal(a, 0)
-        c, e = shrunk(a + uc, 1 / rho), shrunk(b + ue, 1 / rho)
-        np.fill_diagonal(c, 0)
-        left = x - a @ x - b / gamma
-        v += left
-        uc += a - c
-        ue += b - e
-        off_one = a.sum(1) - 1 if affine else np.zeros(1)
-        sums += off_one if affine else 0
-        apart = max(np.abs(a - c).max(), np.abs(b - e).max(), np.abs(off_one).max())
-        if apart < tolerance and np.abs(left).max() < tolerance:
-            break
-    return c, step
 
 
 def omp_expression(

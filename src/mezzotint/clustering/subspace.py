@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import validate_data
 
 from mezzotint.clustering.elastic import elastic_expression
-from mezzotint.clustering.expression import lasso_expression, omp_expression
+from mezzotint.clustering.expression import omp_expression
 from mezzotint.clustering.graph import AFFINITIES, Components, affinity, cut
+from mezzotint.clustering.lasso import lasso_expression
 
 
 class _SubspaceClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -76,14 +77,16 @@ class _Sparse(_SubspaceClustering):
 class SparseSubspaceClustering(_SubspaceClustering):
     """Sparse subspace clustering by the lasso (Elhamifar and Vidal 2013, arXiv:1203.1005).
 
-    For up to some thousands of points: time grows with N^3 and memory with N^2. See `mezzotint.clustering.expression`.
+    For some thousands of points: memory grows with N^2; so does time, and with N^3 for affine subspaces or outliers.
+    See `mezzotint.clustering.lasso`.
 
     Args:
         n_clusters: subspaces.
         alpha: lambda over the least value at which every point is made of some others.
         affine: subspaces need not hold the origin.
         outliers: some values are grossly wrong, as shadows in pictures of faces.
-        max_iter, tol: of the ADMM.
+        max_iter: active sets of a point at most; for affine subspaces or outliers, steps of the ADMM.
+        tol: of the ADMM.
         n_components: eigenvectors of the spectral embedding; None for as many as clusters, "gap" for as many as lie
             before the widest gap of eigenvalues, from there to twice as many.
         n_init: k-means of the spectral embedding, of which the best is taken.
@@ -93,7 +96,7 @@ class SparseSubspaceClustering(_SubspaceClustering):
         labels_: [N].
         representation_matrix_: C [N, N]: row i says how point i is made of the others.
         affinity_matrix_: [N, N], symmetric.
-        n_iter_: steps of the ADMM.
+        n_iter_: active sets of the point that took most, or steps of the ADMM.
 
     Example:
         >>> import numpy as np
