@@ -47,6 +47,16 @@ def test_the_losses_are_those_of_the_paper() -> None:
         torch.testing.assert_close(sum(model.generator_loss(given).values()), generator)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (21, 30)])
+def test_a_wish_by_norms_reaches_every_pixel_of_a_picture_of_one_colour(size: tuple[int, int]) -> None:
+    """Where instance normalisation leaves nothing of what is given as maps, but near the edges."""
+    model: Any = build("stargan", {**TINY, "condition": "norm"}, ATTRIBUTES, seed=0).eval()
+    grey = torch.zeros(1, 3, *size)
+    one, other = (model.translate(grey, torch.tensor([wish])) for wish in ([1.0, 0.0], [0.0, 1.0]))
+    assert one.shape == grey.shape
+    assert (one - other).abs().amin((0, 1))[4:-4, 4:-4].min() > 1e-3
+
+
 def test_an_unknown_attribute_counts_for_nothing() -> None:
     model: Any = build("stargan", TINY, ATTRIBUTES, seed=1)
     targets = torch.tensor([[1.0, 0.0], [math.nan, 1.0], [0.0, math.nan], [1.0, 1.0]])
