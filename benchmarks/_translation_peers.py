@@ -181,7 +181,7 @@ class PeerStarGAN:
     def _take(self, model: Any) -> None:
         """Copies of our networks in the place of its own; its discriminator gives a score for each patch."""
         solver, config = self.solver, model.config
-        solver.G, solver.D = _WithMaps(model.generator), model.discriminator
+        solver.G, solver.D = model.generator, model.discriminator
         for name, net in (("g_optimizer", solver.G), ("d_optimizer", solver.D)):
             setattr(solver, name, torch.optim.Adam(net.parameters(), config.lr, (config.beta1, 0.999)))
 
@@ -209,19 +209,6 @@ class PeerStarGAN:
     def translate(self, pictures: Tensor, to: Tensor) -> Tensor:
         """Pictures [N, C, H, W] with the attributes `to` [N, K]; in training mode, as its own `test` does."""
         made: Tensor = self.solver.G(pictures, to)
-        return made
-
-
-class _WithMaps(nn.Module):
-    """Our generator, called as the solver calls its own."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        maps = c[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        made: Tensor = self.net(torch.cat((x, maps), 1))
         return made
 
 

@@ -17,6 +17,7 @@ from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
 from mezzotint.models._styled import another, held
+from mezzotint.nn.norm import AdaIN
 from mezzotint.tasks.translate import translate, wanted_attributes
 
 TINY = {"width": 4, "critic_width": 4, "blocks": 1}
@@ -48,13 +49,16 @@ def test_the_losses_are_those_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (21, 30)])
-def test_a_wish_by_norms_reaches_every_pixel_of_a_picture_of_one_colour(size: tuple[int, int]) -> None:
-    """Where instance normalisation leaves nothing of what is given as maps, but near the edges."""
-    model: Any = build("stargan", {**TINY, "condition": "norm"}, ATTRIBUTES, seed=0).eval()
+def test_a_wish_reaches_every_pixel_of_a_picture_of_one_colour(size: tuple[int, int]) -> None:
+    """Where an instance normalisation leaves nothing of what is given as maps, but near the edges."""
+    model: Any = build("stargan", TINY, ATTRIBUTES, seed=0).eval()
+    with torch.no_grad():
+        for norm in (m for m in model.generator.modules() if isinstance(m, AdaIN)):
+            norm.affine.weight.normal_(generator=torch.Generator().manual_seed(0))
     grey = torch.zeros(1, 3, *size)
     one, other = (model.translate(grey, torch.tensor([wish])) for wish in ([1.0, 0.0], [0.0, 1.0]))
     assert one.shape == grey.shape
-    assert (one - other).abs().amin((0, 1))[4:-4, 4:-4].min() > 1e-3
+    assert (one - other).abs().amax((0, 1)).min() > 1e-3
 
 
 def test_an_unknown_attribute_counts_for_nothing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,19 +20,13 @@ from mezzotint.models._styled import Styled, StyledConfig
 from mezzotint.models._translating import mean_difference
 from mezzotint.nn.penalties import gradient_penalty
 from mezzotint.nn.processes import own, together
-from mezzotint.nn.styles import StyledTranslator, halvings
 from mezzotint.nn.translators import ResnetTranslator
 
 
 class StarGANConfig(StyledConfig):
     """Settings of `stargan`."""
 
-    condition: Literal["maps", "norm"] = option(
-        "maps",
-        "How the generator is told what is asked for: by maps beside the picture, as in the paper, or by the mean and "
-        "deviation of its channels, which learns in fewer steps what changes a whole picture.",
-    )
-    smooth: bool = option(False, "With maps: halve after a blur and double by interpolation, so nothing is chequered.")
+    smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
     gradient_penalty: float = option(10.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
 
@@ -69,11 +63,9 @@ class StarGAN(Styled):
     (eq. 8). Domains are the classes of the set, of which a picture has one, or the attributes that are named with
     `data.attributes`, of which it may have several; one that is unknown counts for nothing.
 
-    The domains are given as maps beside the picture's channels, to a first layer that is not normalised: an instance
-    normalisation would take them away, but for the edges (as in the paper's program). With `condition="norm"` the
-    generator is that of StarGAN v2 (below), with c as its style: what is asked for sets mean and deviation of each
-    channel, beside a path on which nothing is normalised. A wish that changes most of a picture, as day to night, is
-    then learned in far fewer steps.
+    What is asked for is given to the generator as maps beside the picture, as in the paper, and to its normalisations,
+    as the mean and the deviation of their channels. Of maps alone an instance normalisation takes away all but the
+    edges, and what changes a whole picture, such as day to night, is hardly learned.
 
     Pictures of any size are translated; `read` tells the domains of those of the training's size.
 
@@ -112,7 +104,6 @@ class StarGAN(Styled):
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"smooth": True, "crop": 8},
-        {"condition": "norm"},
         {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50},
     )
     optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
@@ -134,11 +125,7 @@ class StarGAN(Styled):
 
     def _add_one_style(self) -> None:
         config, spec, count = self.config, self.spec, len(self.domains())
-        if config.condition == "norm":
-            how = config.width, config.blocks, halvings(self.shown), count
-            self.generator: nn.Module = StyledTranslator(spec.channels, *how)
-        else:
-            self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, more=count)
+        self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, wish=count)
         layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
         self.discriminator = DomainCritic(spec.channels, config.critic_width, layers, self.shown, count)
 
@@ -191,11 +178,7 @@ class StarGAN(Styled):
 
     def changed(self, x: Tensor, domains: Tensor) -> Tensor:
         """G(x, c) of pictures [N, C, H, W] and domains [N, K]."""
-        wish = domains.to(x.dtype)
-        if self.config.condition == "norm":
-            made: Tensor = self.generator(x, wish)
-        else:
-            made = self.generator(torch.cat((x, wish[:, :, None, None].expand(-1, -1, *x.shape[2:])), 1))
+        made: Tensor = self.generator(x, domains.to(x.dtype))
         return made
 
     def told(self, logits: Tensor, domains: Tensor) -> Tensor:
@@ -244,7 +227,7 @@ class StarGAN(Styled):
         if self.config.styles:
             return self.in_first_style(pictures, to)
         x = self.check_pictures(pictures, any_size=True)
-        return self.changed(x, to.to(x.device)).to(x.dtype).clamp(-1, 1)
+        return self.changed(x, to.to(x.device)).to(x.dtype)
 
     @torch.no_grad()
     def read(self, pictures: Tensor) -> Tensor:

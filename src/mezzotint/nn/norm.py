@@ -88,6 +88,24 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
+class AdaIN(nn.Module):
+    """x [N, C, h, w] with the mean and the deviation of each channel that a style [N, S] asks for.
+
+        (1 + g(s)) (x - mean x) / std x + b(s)                (Huang and Belongie 2017, arXiv:1703.06868, eq. 8)
+
+    where g and b are linear, and mean and deviation those of each picture's own channel.
+    """
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.norm = InstanceNorm2d(channels)
+        self.affine = nn.Linear(style, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.affine(style)[:, :, None, None].chunk(2, 1)
+        return (1 + scale) * self.norm(x) + shift
+
+
 @contextmanager
 def grouped(module: nn.Module, groups: int) -> Iterator[None]:
     """Inside, every batch of `module` consists of `groups` equal parts that are normalised apart.

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mezzotint.nn.activations import leaky_relu
-from mezzotint.nn.norm import InstanceNorm2d
+from mezzotint.nn.norm import AdaIN, InstanceNorm2d
 from mezzotint.nn.sizes import cut
 from mezzotint.nn.translators import reflect
 from mezzotint.nn.twice import TwiceConv2d
@@ -26,24 +26,6 @@ _MOST = 8
 _LAYERS = 4
 """Of the mapping network, once shared by all domains and once of each."""
 Conv = Callable[..., nn.Conv2d]
-
-
-class AdaIN(nn.Module):
-    """x [N, C, h, w] with the mean and the deviation of each channel that a style [N, S] asks for.
-
-        (1 + g(s)) (x - mean x) / std x + b(s)                (Huang and Belongie 2017, arXiv:1703.06868, eq. 8)
-
-    where g and b are linear, and mean and deviation those of each picture's own channel.
-    """
-
-    def __init__(self, channels: int, style: int) -> None:
-        super().__init__()
-        self.norm = InstanceNorm2d(channels)
-        self.affine = nn.Linear(style, 2 * channels)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale, shift = self.affine(style)[:, :, None, None].chunk(2, 1)
-        return (1 + scale) * self.norm(x) + shift
 
 
 class PlainBlock(nn.Module):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mezzotint.nn.norm import InstanceNorm2d
+from mezzotint.nn.norm import AdaIN, InstanceNorm2d
 
 _BINOMIAL = (1.0, 2.0, 1.0)
 
@@ -54,16 +54,17 @@ class Blurred(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """[N, C, H, W] -> the same, by two 3x3 convolutions (Johnson et al. 2016)."""
+    """[N, C, H, W] -> the same, by two 3x3 convolutions (Johnson et al. 2016); normalised as is wished, where `wish` is
+    the length of what is given beside."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, wish: int = 0) -> None:
         super().__init__()
         self.first, self.second = Reflected(channels, channels, 3), Reflected(channels, channels, 3)
-        self.norms = nn.ModuleList(InstanceNorm2d(channels) for _ in range(2))
+        self.norms = nn.ModuleList(_norm(channels, wish) for _ in range(2))
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norms[0](self.first(x)))
-        return x + self.norms[1](self.second(y))
+    def forward(self, x: Tensor, *wish: Tensor) -> Tensor:
+        y = F.relu(self.norms[0](self.first(x), *wish))
+        return x + self.norms[1](self.second(y), *wish)
 
 
 class ResnetTranslator(nn.Module):
@@ -75,41 +76,54 @@ class ResnetTranslator(nn.Module):
         width: w, channels of the first layer.
         blocks: 6 for pictures of 128 pixels, 9 for larger ones, in the paper.
         smooth: blur before halving and double by interpolation, so that nothing is chequered.
-        more: channels that are given beside the picture's, such as wanted attributes. The first layer is then not
-            normalised, which would take away what is the same at all pixels.
+        wish: K, the length of what is asked for, such as attributes [N, K], which is then given twice: as maps beside
+            the picture, to a first layer that is not normalised, and to the normalisations of the blocks and of what
+            doubles (`AdaIN`), which would else take away what is the same at all pixels.
     """
 
-    def __init__(self, channels: int, width: int, blocks: int, smooth: bool = False, more: int = 0) -> None:
+    def __init__(self, channels: int, width: int, blocks: int, smooth: bool = False, wish: int = 0) -> None:
         super().__init__()
-        self.first = Reflected(channels + more, width, 7, bias=more > 0)
+        self.first = Reflected(channels + wish, width, 7, bias=wish > 0)
         wide = (width, 2 * width, 4 * width)
         self.down = nn.ModuleList(_halving(a, b, smooth) for a, b in pairwise(wide))
-        self.blocks = nn.Sequential(*(ResidualBlock(wide[-1]) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(wide[-1], wish) for _ in range(blocks)))
         self.up = nn.ModuleList(_doubling(a, b, smooth) for a, b in pairwise(wide[::-1]))
-        self.norms = nn.ModuleList(InstanceNorm2d(c) for c in (width, *wide[1:], *wide[-2::-1]))
-        if more:
+        self.norms = nn.ModuleList(InstanceNorm2d(c) for c in wide)
+        self.norms.extend(_norm(c, wish) for c in wide[-2::-1])
+        if wish:
             self.norms[0] = nn.Identity()
         self.last = Reflected(width, channels, 7, bias=True)
         start(self)
 
     def stages(self) -> list[Callable[[Tensor], Tensor]]:
         """The encoder, layer by layer: what features of a picture are taken from (see `patch_features`)."""
+        layers, half = self._halvings(), len(self.blocks) // 2
+        layers += [self.blocks[:half], self.blocks[half:]] if half else [self.blocks]
+        return layers
+
+    def _halvings(self) -> list[Callable[[Tensor], Tensor]]:
         norms = list(self.norms)
         layers: list[Callable[[Tensor], Tensor]] = [lambda x: F.relu(norms[0](self.first(x)))]
         for k, layer in enumerate(self.down):
             layers.append(lambda x, k=k, layer=layer: F.relu(norms[k + 1](layer(x))))  # type: ignore[misc]
-        half = len(self.blocks) // 2
-        layers += [self.blocks[:half], self.blocks[half:]] if half else [self.blocks]
         return layers
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *wish: Tensor) -> Tensor:
         height, width = x.shape[2:]
         y = reflect(x, (0, -width % 4, 0, -height % 4)) if width % 4 or height % 4 else x
-        for stage in self.stages():
+        if wish:
+            y = torch.cat((y, wish[0].to(y.dtype)[:, :, None, None].expand(-1, -1, *y.shape[2:])), 1)
+        for stage in self._halvings():
             y = stage(y)
+        for block in self.blocks:
+            y = block(y, *wish)
         for layer, norm in zip(self.up, list(self.norms)[3:], strict=True):
-            y = F.relu(norm(layer(y)))
+            y = F.relu(norm(layer(y), *wish))
         return torch.tanh(self.last(y).float())[:, :, :height, :width]
+
+
+def _norm(channels: int, wish: int) -> nn.Module:
+    return AdaIN(channels, wish) if wish else InstanceNorm2d(channels)
 
 
 def _halving(a: int, b: int, smooth: bool) -> nn.Module:
