@@ -47,6 +47,18 @@ def test_the_lasso_is_scikit_learns_for_every_point(alpha: float, few: int, monk
         assert found[i, i] == 0
 
 
+@pytest.mark.parametrize("how", [{}, {"affine": True}, {"outliers": True}], ids=str)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_black_picture_changes_nothing_for_the_others(how: dict[str, bool], kind: Any) -> None:
+    x = subspaces(noise=0.1).astype(kind)
+    with_black = np.concatenate((x, np.zeros((1, x.shape[1]), kind)))
+    found, _ = lasso_expression(with_black, **how)
+    assert np.isfinite(found).all()
+    if not how:
+        assert (found[-1] == 0).all()
+        np.testing.assert_allclose(found[:-1, :-1], lasso_expression(x)[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("affine", [False, True])
 def test_with_outliers_it_solves_the_linear_program(affine: bool) -> None:
     """min |c|_1 + |e|_1 with c X + e / gamma = x, by SciPy's own solver; e is where values are wrong."""

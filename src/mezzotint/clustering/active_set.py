@@ -110,7 +110,7 @@ def products_of(x: Array) -> Points:
 
 def reach(points: Points, n: int, block: int = 500) -> Array:
     """The largest absolute product of each of N points with another, [N]; tiny instead of 0."""
-    return np.concatenate([_near(points, rows).max(1) for rows in _blocks(n, block)]).clip(_TINY)
+    return np.concatenate([_reach(_near(points, rows)) for rows in _blocks(n, block)])
 
 
 def active_sets(
@@ -161,12 +161,16 @@ def _near(points: Points, rows: NDArray[np.int64]) -> Array:
     return near
 
 
+def _reach(near: Array) -> Array:
+    return near.max(1).astype(np.float64).clip(_TINY)  # which is 0 in single precision
+
+
 def _of_block(
     points: Points, rows: NDArray[np.int64], weigh: Callable[[Array], Array], tau: float, first: int, max_iter: int
 ) -> tuple[list[Expressed], int]:
     """Of the points `rows`, together: whether other points would do better is asked of all at once."""
     near = _near(points, rows)
-    weights = weigh(near.max(1).clip(_TINY).astype(np.float64))
+    weights = weigh(_reach(near))
     supports = np.sort(np.argpartition(near, -first, axis=1)[:, -first:], axis=1)
     starts = _nearly(points, rows, supports, tau, weights)
     found = [Expressed(support, values) for support, values in zip(supports, starts, strict=True)]

@@ -59,22 +59,22 @@ def lasso_expression(
 def _exactly(x: Array, alpha: float, max_iter: int) -> tuple[Array, int]:
     """A point at a time, which costs as much as a point has others that it is made of."""
     points = products_of(x)
-    weight = alpha / float(reach(points, len(x)).min())
+    weight = alpha / _least(reach(points, len(x)))
     found, steps = active_sets(points, len(x), lambda near: np.full_like(near, weight), 1.0, max_iter=max_iter)
     return found.toarray().astype(x.dtype), steps
 
 
-def _least_reach(products: Array) -> float:
-    """The least over rows of the largest absolute product off the diagonal; tiny instead of 0."""
-    reach = np.abs(products)
-    np.fill_diagonal(reach, 0)
-    return float(max(reach.max(1).min(), np.finfo(products.dtype).tiny ** 0.5))
+def _least(reach: Array) -> float:
+    """The least, of those that are not 0: a point that is like no other, such as a black picture, is made of nothing
+    whatever lambda is."""
+    some = reach > 1e-12 * reach.max()
+    return float(reach[some].min()) if some.any() else 1.0
 
 
 def _affine(x: Any, alpha: float, tolerance: float, max_iter: int) -> tuple[Array, int]:
     """A is made of all points, C of few; they become the same. `u` is the multiplier over rho."""
     n, gram = len(x), x @ x.T
-    weight, rho = alpha / _least_reach(gram), alpha
+    weight, rho = alpha / _least((np.abs(gram) * (1 - np.eye(n, dtype=x.dtype))).max(1)), alpha
     inverse = linalg.inv(weight * gram + rho * np.eye(n, dtype=x.dtype) + rho, check_finite=False)
     c, u = np.zeros_like(gram), np.zeros_like(gram)
     sums = np.zeros(n, x.dtype)  # the multiplier of rows that add up to 1, over rho
@@ -101,7 +101,7 @@ def _outliers(x: Any, alpha: float, affine: bool, tolerance: float, max_iter: in
     products = np.concatenate((x @ x.T, x / gamma), 1)  # of each point with all points and all values
     off = np.abs(products)
     np.fill_diagonal(off[:, :n], 0)
-    mu, rho = alpha / max(float(off.max(1).min()), float(np.finfo(x.dtype).tiny) ** 0.5), alpha
+    mu, rho = alpha / _least(off.max(1)), alpha
     share = 1 / gamma**2 + rho / mu
     inner = linalg.inv(share * np.eye(n, dtype=x.dtype) + x @ x.T, check_finite=False)
 
