@@ -64,6 +64,18 @@ def test_ctrl_c_while_starting(tmp_path, pause):
     assert stdout == ""
 
 
+def test_ctrl_c_while_torch_is_being_imported():
+    """Its C++ would turn a KeyboardInterrupt into an abort."""
+    program = (
+        "import os, signal, sys, types; from mezzotint.app.cli._answer import listen; listen();"
+        "torch = sys.modules['torch'] = types.ModuleType('torch');"
+        "torch.__spec__ = types.SimpleNamespace(_initializing=True);"
+        "os.kill(os.getpid(), signal.SIGINT); print('went on')"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "Interrupted.\n")
+
+
 def wait_for(condition, process) -> None:
     limit = time.monotonic() + 60
     while not condition():

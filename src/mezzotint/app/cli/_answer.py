@@ -145,10 +145,20 @@ def listen() -> None:
 
     def heard(number: int, frame: Any) -> None:
         _heard.set()
+        if _torch_begins():
+            sys.stderr.write("Interrupted.\n")
+            sys.stderr.flush()
+            os._exit(130)
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, heard)
+
+
+def _torch_begins() -> bool:
+    """Whether torch is being imported: nothing has begun, and an error that meets its C++ there ends in an abort."""
+    spec = getattr(sys.modules.get("torch"), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
 
 
 def _usage(error: Any) -> str:
