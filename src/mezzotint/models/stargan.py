@@ -65,7 +65,7 @@ class StarGAN(Styled):
 
     What is asked for is given to the generator as maps beside the picture, as in the paper, and to its normalisations,
     as the mean and the deviation of their channels. Of maps alone an instance normalisation takes away all but the
-    edges, and what changes a whole picture, such as day to night, is hardly learned.
+    edges, and what changes a whole picture, such as day to night, is learned more slowly.
 
     Pictures of any size are translated; `read` tells the domains of those of the training's size.
 
