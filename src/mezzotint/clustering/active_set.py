@@ -50,6 +50,9 @@ class _ByValues:
     def __init__(self, x: Array) -> None:
         self.x, self.exact = x, np.ascontiguousarray(x, np.float64)
 
+    def __len__(self) -> int:
+        return len(self.x)
+
     def with_all(self, rows: NDArray[np.int64]) -> Array:
         """Of some points with all, [B, N]."""
         found: Array = self.x[rows] @ self.x.T
@@ -82,6 +85,9 @@ class _ByProducts:
         exact = np.asarray(x, np.float64)
         self.products: Array = exact @ exact.T
 
+    def __len__(self) -> int:
+        return len(self.products)
+
     def with_all(self, rows: NDArray[np.int64]) -> Array:
         """As in `_ByValues`."""
         return self.products[rows]
@@ -108,14 +114,13 @@ def products_of(x: Array) -> Points:
     return _ByProducts(x) if len(x) <= _FEW else _ByValues(x)
 
 
-def reach(points: Points, n: int, block: int = 500) -> Array:
+def reach(points: Points, block: int = 500) -> Array:
     """The largest absolute product of each of N points with another, [N]; tiny instead of 0."""
-    return np.concatenate([_reach(_near(points, rows)) for rows in _blocks(n, block)])
+    return np.concatenate([_reach(_near(points, rows)) for rows in _blocks(len(points), block)])
 
 
 def active_sets(
     points: Points,
-    n: int,
     weigh: Callable[[Array], Array],
     tau: float,
     *,
@@ -141,7 +146,7 @@ def active_sets(
         C [N, N], sparse, and how many active sets it took at most.
     """
     found: list[Expressed] = []
-    rounds = 0
+    rounds, n = 0, len(points)
     for rows in _blocks(n, block):
         part, steps = _of_block(points, rows, weigh, tau, min(first, n - 1), max_iter)
         found += part

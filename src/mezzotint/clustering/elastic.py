@@ -42,6 +42,4 @@ def elastic_expression(
         [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]
     """
     points = products_of(unit(x) if scale else x)
-    return active_sets(
-        points, len(x), lambda reach: gamma * tau / reach, tau, first=first, max_iter=max_iter, block=block
-    )[0]
+    return active_sets(points, lambda reach: gamma * tau / reach, tau, first=first, max_iter=max_iter, block=block)[0]

@@ -59,8 +59,8 @@ def lasso_expression(
 def _exactly(x: Array, alpha: float, max_iter: int) -> tuple[Array, int]:
     """A point at a time, which costs as much as a point has others that it is made of."""
     points = products_of(x)
-    weight = alpha / _least(reach(points, len(x)))
-    found, steps = active_sets(points, len(x), lambda near: np.full_like(near, weight), 1.0, max_iter=max_iter)
+    weight = alpha / _least(reach(points))
+    found, steps = active_sets(points, lambda near: np.full_like(near, weight), 1.0, max_iter=max_iter)
     return found.toarray().astype(x.dtype), steps
 
 

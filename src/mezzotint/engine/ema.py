@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mezzotint.core.errors import CheckpointError
+from mezzotint.engine.weights import ANOTHER
 
 _EARLY = 64
 """Rounds in which the average moves every time."""
@@ -98,9 +99,7 @@ class EMA:
         odd = sorted(self.average.keys() ^ tensors.keys())
         if odd:
             side = "lacks" if odd[0] in self.average else "has, and this run lacks,"
-            raise CheckpointError(
-                f'The checkpoint {side} the moving average of "{odd[0]}"; it was made by another model.'
-            )
+            raise CheckpointError(f'The checkpoint {side} the moving average of "{odd[0]}"; {ANOTHER}')
         for key, average in self.average.items():
             if average.shape != tensors[key].shape:
                 raise CheckpointError(

@@ -30,7 +30,7 @@ from mezzotint.engine.parallel import Alone, Parallel
 from mezzotint.engine.phase import Phase, Terms, Turn
 from mezzotint.engine.player import Player
 from mezzotint.engine.ways import evenly
-from mezzotint.engine.weights import below, load_model_tensors, to_channels_last
+from mezzotint.engine.weights import ANOTHER, below, load_model_tensors, to_channels_last
 from mezzotint.nn.fastconv import quicken
 from mezzotint.nn.norm import estimated, has_statistics
 
@@ -344,9 +344,7 @@ class Trainer:
         known = ("model/", "ema/", *(f"optimizer/{player.phase.name}/" for player in self.players))
         strange = next((key for key in tensors if not key.startswith(known)), None)
         if strange is not None:
-            raise CheckpointError(
-                f'The checkpoint has "{strange}", which this model lacks; it was made by another model.'
-            )
+            raise CheckpointError(f'The checkpoint has "{strange}", which this model lacks; {ANOTHER}')
         for player in self.players:
             player.load(below(f"optimizer/{player.phase.name}/", tensors), begun=step > 0)
         self.step, self.examples, self.seconds = step, examples, seconds

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from mezzotint.core.errors import CheckpointError
 
+ANOTHER = "it was made by another model or an earlier version of it: train it again, or take the version that made it."
+"""Why a checkpoint's names are not the model's, and what to do."""
+
 
 def to_channels_last(model: nn.Module) -> None:
     """Lay the weights of all convolutions out as [N, H, W, C] in memory."""
@@ -27,7 +30,7 @@ def load_model_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     odd = sorted(wanted.keys() ^ tensors.keys())
     if odd:
         side = "lacks" if odd[0] in wanted else "has, and this model lacks,"
-        raise CheckpointError(f'The checkpoint {side} the weights "{odd[0]}"; it was made by another model.')
+        raise CheckpointError(f'The checkpoint {side} the weights "{odd[0]}"; {ANOTHER}')
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             raise CheckpointError(
