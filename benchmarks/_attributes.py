@@ -151,13 +151,16 @@ class Faces:
         return np.column_stack((np.digitize(answers[:, 0], self._YEARS), answers[:, 1] > 0.5))
 
     def scores(self, change: str, made: Pictures) -> dict[str, float]:
-        """Also "alike", to the picture that it was made of. "kept" is in the judge's eyes, before and after."""
+        """Also "alike", to the picture that it was made of, and "as before", in the judge's eyes before and after."""
         wanted, told = changed(self.held[1], change), self._judged(made)
         at = [k for k, moved in enumerate(CHANGES[change]) if moved]
         rest = [k for k in (0, 1) if k not in at]
         alike = F.cosine_similarity(self.embed(as_tensor(made)) - self.mean, self.features)
         found = {"asked": float((told == wanted)[:, at].all(1).mean()), "alike": float(alike.mean())}
-        return found | ({"kept": float((told == self.before)[:, rest].mean())} if rest else {})
+        if rest:
+            found["kept"] = float((told == wanted)[:, rest].mean())
+            found["as before"] = float((told == self.before)[:, rest].mean())
+        return found
 
     def rows(self) -> dict[str, dict[str, dict[str, float]]]:
         """Those that nothing was done to; and others who are what was asked for, so "alike" is another person's."""

@@ -13,8 +13,9 @@ Each set has an attribute of three values and one that is yes or no; both are ch
   and six; what is kept are the other factors.
 - `faces`, 64 pixels: grown-ups of UTKFace of 20 to 31, of 32 to 49, or older; men and women. The judge is a network of
   others for age and gender, and how often it is right on the held-out people is said. A change counts if it sees the
-  bracket and the gender that were asked for; kept is what it sees as before. Likeness to the picture before is the
-  cosine of MobileNet-v2's features, less their mean; beside it that of another person who is what was asked for.
+  bracket and the gender that were asked for, and what shall stay is kept if it sees what the person is; so the row of
+  untranslated pictures says how often it sees that at all. Likeness to the picture before is the cosine of
+  MobileNet-v2's features, less their mean; beside it that of another person who is what was asked for.
 
 There and back again: PSNR to the picture before, by way of a picture of 8 bits.
 
