@@ -11,7 +11,7 @@ import torch
 from mezzotint.data.output import grid, to_uint8
 from mezzotint.engine.callbacks import preview
 from mezzotint.engine.model import MODELS, PictureSpec, build
-from mezzotint.engine.ways import beside, evenly, preview_of, styled_ways, ways
+from mezzotint.engine.ways import as_seen, beside, evenly, preview_of, styled_ways, ways
 from mezzotint.tasks.report._images import ungrid
 from mezzotint.testing._make import make_pictures, make_trainer
 
@@ -43,6 +43,20 @@ def test_attributes_are_switched_and_the_others_stay() -> None:
         way.change(torch.zeros(2, 3, 16, 16))
     assert [way.name for way in ways(model)] == ["smile switched", "hat switched"]
     assert seen == [[[0, 0], [1, 1]], [[1, 1], [0, 0]]]
+
+
+def test_of_words_of_one_column_a_picture_has_one() -> None:
+    names = ("age=young", "smile", "age=old")
+    model: Any = build("stargan", TINY, PictureSpec(3, 16, 16, attributes=names), seed=0).eval()
+    seen: list[Any] = []
+    model.read = lambda x: torch.tensor([[0.6, 0.9, 0.8], [0.3, 0.1, 0.2]])
+    model.translate = lambda x, to: seen.append(to.tolist()) or x
+    x = torch.zeros(2, 3, 16, 16)
+    assert as_seen(model, x).tolist() == [[0, 1, 1], [0, 0, 0]]
+    for way in ways(model):
+        way.change(x)
+    assert [way.name for way in ways(model)] == ["age=young", "smile switched", "age=old"]
+    assert seen == [[[1, 1, 0], [1, 0, 0]], [[0, 0, 1], [0, 1, 0]], [[0, 1, 1], [0, 0, 1]]]
 
 
 def test_styles_by_seed() -> None:

@@ -26,7 +26,8 @@ ATTRIBUTES = PictureSpec(3, 16, 16, attributes=("smile", "hat"))
 
 
 def turn(model: Any, labels: torch.Tensor | None = None, targets: torch.Tensor | None = None) -> Turn:
-    x = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    count = 4 if targets is None else len(targets)
+    x = torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     given = Turn(x, labels, Draw(0, ("test",)), 0, targets=targets)
     given.prepared = model.phases()[0].prepare(given)
     return given
@@ -97,6 +98,29 @@ def test_attributes_that_are_not_asked_for_stay(tmp_path: Path) -> None:
     for to, says in (("hta=1", 'no attribute "hta"'), ("hat=2", "1 or 0")):
         with pytest.raises(ConfigError, match=says):
             wanted_attributes(("smile", "hat"), to)
+
+
+def test_of_words_of_one_column_one_is_asked_for(tmp_path: Path) -> None:
+    names = ("age=young", "smile", "age=old", "age=middle")
+    model: Any = build("stargan", TINY, PictureSpec(3, 16, 16, attributes=names), seed=0).eval()
+    seen = []
+    model.read = lambda x: torch.tensor([[0.9, 0.8, 0.1, 0.6]])
+    model.translate = lambda x, to: seen.append(to.tolist()) or x
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    for k, to in enumerate(("age=old", "smile=0", "age=old=0", "age=old=1,age=young=0")):
+        translate(model, tmp_path / "a.png", tmp_path / str(k), to=to)
+    assert seen == [[[0, 1, 1, 0]], [[1, 0, 0, 0]], [[1, 1, 0, 0]], [[0, 1, 1, 0]]]
+    with pytest.raises(ConfigError, match='got "age=young" and "age=old"'):
+        wanted_attributes(names, "age=old,age=young")
+
+
+def test_of_words_of_an_unknown_column_one_is_drawn() -> None:
+    names = ("age=young", "smile", "age=old", "age=middle")
+    model: Any = build("stargan", TINY, PictureSpec(3, 16, 16, attributes=names), seed=0)
+    wanted = turn(model, targets=torch.full((64, 4), math.nan)).prepared[2]
+    assert wanted[:, [0, 2, 3]].sum(1).tolist() == [1.0] * 64
+    assert set(wanted.sum(1).tolist()) == {1.0, 2.0}
+    assert (wanted.sum(0) > 8).all()
 
 
 def test_without_domains_it_is_said() -> None:

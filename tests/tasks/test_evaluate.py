@@ -399,6 +399,19 @@ def test_other_pictures_count_by_the_names_of_their_classes(translator: Any, tmp
     assert [(each.contract.n_real, each.contract.n_fake) for each in found] == [(3, 5), (3, 5), (5, 3), (5, 3)]
 
 
+def test_a_picture_that_gets_a_word_loses_the_other_words_of_its_column() -> None:
+    targets = np.array([[1, 0, 1], [0, 1, 1], [0, 1, 0], [1, 0, 0]], np.float32)
+    names = ("age=old", "age=young", "hat")
+    pictures = open_pictures(np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8))
+    known = replace(pictures, targets=targets, target_names=names)
+    spec = PictureSpec(1, 8, 8, attributes=names)
+    model: Any = build("stargan", {"width": 4, "critic_width": 4, "blocks": 1}, spec).eval()
+    old, young, hat = ahead(model, _sides.RealSide(known, "all", np.arange(4), None))
+    assert old.to.tolist() == [[1, 0, 1], [1, 0, 0]]
+    assert young.to.tolist() == [[0, 1, 1], [0, 1, 0]]
+    assert hat.to.tolist() == [[0, 1, 1], [1, 0, 1]]
+
+
 def test_attributes_are_scored_one_by_one_and_the_others_stay() -> None:
     targets = np.array([[1, 0], [0, 1], [0, np.nan], [1, 1], [np.nan, 0], [0, 0]], np.float32)
     pictures = open_pictures(np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8))

@@ -30,6 +30,23 @@ def targets_of(columns: Mapping[str, NDArray[Any]], names: Sequence[str], where:
     return np.stack([_one(columns, name, where) for name in names], 1)
 
 
+def exclusive(names: Sequence[str]) -> list[list[int]]:
+    """The numbers of attributes that are words of one column, such as "age=old" and "age=young", for each such column.
+
+    A picture has one of them at most.
+
+    Example:
+        >>> exclusive(["smile", "age=old", "hat=none", "age=young"])
+        [[1, 3]]
+    """
+    words: dict[str, list[int]] = {}
+    for k, name in enumerate(names):
+        column, equals, _ = name.partition("=")
+        if equals:
+            words.setdefault(column, []).append(k)
+    return [numbers for numbers in words.values() if len(numbers) > 1]
+
+
 def _one(columns: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[np.float32]:
     column, equals, word = name.partition("=")
     if column not in columns:

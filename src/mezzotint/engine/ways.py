@@ -1,4 +1,4 @@
-"""What a model that translates can make of a picture: a way for each domain, or for each attribute that is switched."""
+"""What a model that translates can make of a picture: a way for each domain, or for each attribute."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mezzotint.data.captions import headed
 from mezzotint.data.output import grid, to_uint8
+from mezzotint.data.targets import exclusive
 
 SOURCE = "source"
 """The name of the column of what is translated."""
@@ -25,7 +26,7 @@ class Way:
     """One thing that pictures can become.
 
     Attributes:
-        name: of the domain, or of the attribute that is switched.
+        name: of the domain, of the attribute that is switched, or of one of several words, of which pictures have one.
         change: pictures [N, C, H, W] in [-1, 1] of any size -> the same, translated.
     """
 
@@ -45,7 +46,11 @@ def ways(model: Any) -> tuple[Way, ...]:
     """
     names = model.domains()
     if model.spec.attributes:
-        return tuple(Way(f"{name} switched", _switching(model, k)) for k, name in enumerate(names))
+        words = {k for group in exclusive(names) for k in group}
+        return tuple(
+            Way(name, _setting(model, k)) if k in words else Way(f"{name} switched", _switching(model, k))
+            for k, name in enumerate(names)
+        )
     return tuple(Way(name, _to(model, torch.eye(len(names))[k])) for k, name in enumerate(names))
 
 
@@ -67,6 +72,18 @@ def styled_ways(model: Any, domains: Sequence[int], seeds: Sequence[int]) -> tup
         for k in domains
         for seed in seeds
     )
+
+
+def as_seen(model: Any, pictures: Tensor) -> Tensor:
+    """What pictures [N, C, H, W] are in the eyes of a model of attributes, 1 or 0, [N, K].
+
+    Of several words of one column it is the likeliest alone.
+    """
+    chances = model.read(pictures)
+    found: Tensor = chances > 0.5
+    for words in exclusive(model.domains()):
+        found[:, words] &= chances[:, words] == chances[:, words].amax(1, keepdim=True)
+    return found.float()
 
 
 def in_style(model: Any, style: Tensor) -> Callable[[Tensor], Tensor]:
@@ -152,8 +169,21 @@ def _switching(model: Any, k: int) -> Callable[[Tensor], Tensor]:
     """What a picture is in the model's eyes, but for one attribute."""
 
     def change(x: Tensor) -> Tensor:
-        target = (model.read(x) > 0.5).float()
+        target = as_seen(model, x)
         target[:, k] = 1 - target[:, k]
+        translated: Tensor = model.translate(x, target)
+        return translated
+
+    return change
+
+
+def _setting(model: Any, k: int) -> Callable[[Tensor], Tensor]:
+    """What a picture is in the model's eyes, but for one column, which has the word of this attribute."""
+    words = next(group for group in exclusive(model.domains()) if k in group)
+
+    def change(x: Tensor) -> Tensor:
+        target = as_seen(model, x)
+        target[:, words] = (torch.tensor(words, device=target.device) == k).float()
         translated: Tensor = model.translate(x, target)
         return translated
 

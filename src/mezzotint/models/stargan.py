@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mezzotint.core.config import option
 from mezzotint.core.errors import ConfigError
+from mezzotint.data.targets import exclusive
 from mezzotint.engine.advice import Choice
 from mezzotint.engine.model import Paper, PictureSpec, register
 from mezzotint.engine.phase import Phase, Terms, Turn
@@ -158,13 +159,17 @@ class StarGAN(Styled):
     def translated(self, turn: Turn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pictures, what they are, what they shall be [N, K], and what the generator makes of them.
 
-        What they shall be is what another picture of the batch is; an unknown attribute is drawn.
+        What they shall be is what another picture of the batch is; an unknown attribute is drawn, or of several words
+        of one column one.
         """
         x = self.seen(turn)
         mine = self._domains_of(turn)
         order = together(turn.draw.uniform(len(x))).argsort()
         wanted = together(mine)[own(order, len(x))]
-        coin = (turn.draw.uniform(len(x), mine.shape[1]) < 0.5).float()
+        chances = turn.draw.uniform(len(x), mine.shape[1])
+        coin = (chances < 0.5).float()
+        for words in exclusive(self.spec.attributes):
+            coin[:, words] = F.one_hot(chances[:, words].argmin(1), len(words)).float()
         wanted = torch.where(wanted.isnan(), coin, wanted)
         return x, mine, wanted, self.changed(x, wanted)
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.data.output import to_uint8
+from mezzotint.data.targets import exclusive
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
+from mezzotint.engine.ways import as_seen
 from mezzotint.metrics.extractor import Extractor
 from mezzotint.metrics.frechet import frechet_distance
 from mezzotint.metrics.score import Better, Estimate
@@ -73,6 +75,7 @@ def ahead(model: Any, real: RealSide) -> list[Ahead]:
         to = np.zeros((len(others), len(names)), np.float32)
         if model.spec.attributes:  # the others stay as they are
             to = np.stack([known[each] for each in names], 1)[others]
+            to[:, [r for words in exclusive(names) if k in words for r in words]] = 0  # but words of one column
         to[:, k] = 1
         found.append(Ahead(name, mine, others, to))
     return found
@@ -161,4 +164,4 @@ def _chunks(model: Any, real: RealSide, each: Ahead, seed: int) -> Iterator[Tens
 def _settled(model: Any, x: Tensor, to: Tensor) -> Tensor:
     """What pictures shall be, with what is unknown of them as the model sees it."""
     to = to.to(x.device)
-    return torch.where(to.isnan(), (model.read(x) > 0.5).float(), to) if bool(to.isnan().any()) else to
+    return torch.where(to.isnan(), as_seen(model, x), to) if bool(to.isnan().any()) else to

@@ -15,9 +15,10 @@ from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, suggest
 from mezzotint.data.output import save_picture
 from mezzotint.data.singles import Single, Singles
+from mezzotint.data.targets import exclusive
 from mezzotint.data.types import NARROWED, BadFile
 from mezzotint.engine.capabilities import require
-from mezzotint.engine.ways import in_style
+from mezzotint.engine.ways import as_seen, in_style
 from mezzotint.tasks._folders import refuse_file
 from mezzotint.tasks._style import check_style, refuse_alpha, style_for
 from mezzotint.tasks._tiles import by_tiles
@@ -147,7 +148,7 @@ def change_to(model: Any, to: str, style_seed: int | None, like: str | Path | No
         if asked is None:
             target = domain
         else:  # what is not asked for stays as it is, in the model's eyes
-            target = (model.read(x) > 0.5).float()
+            target = as_seen(model, x)
             for k, value in asked.items():
                 target[:, k] = value
         return by_tiles(lambda part: model.translate(part, target), x)
@@ -169,14 +170,18 @@ def wanted(domains: Sequence[str], to: str) -> Tensor:
 def wanted_attributes(names: Sequence[str], to: str) -> dict[int, float]:
     """Attribute number -> 1 or 0, of words such as "smile=1,hat=0"; a name alone is 1.
 
+    Of several words of one column ("age=old" and "age=young") one that is 1 makes the others 0.
+
     Raises:
-        ConfigError: there is no such attribute, or a value is neither 1 nor 0.
+        ConfigError: there is no such attribute, a value is neither 1 nor 0, or two words of one column are asked for.
 
     Example:
         >>> wanted_attributes(("age=old", "smile"), "smile=0,age=old")
         {1: 0.0, 0: 1.0}
+        >>> wanted_attributes(("age=old", "age=young"), "age=old")
+        {0: 1.0, 1: 0.0}
     """
-    found = {}
+    found: dict[int, float] = {}
     for part in to.split(","):
         name, equals, value = part.strip().rpartition("=")
         if not equals or part.strip() in names:  # a name may hold the sign itself
@@ -186,6 +191,13 @@ def wanted_attributes(names: Sequence[str], to: str) -> dict[int, float]:
         if value not in ("0", "1"):
             raise ConfigError(f'An attribute is 1 or 0; got "{part.strip()}".')
         found[list(names).index(name)] = float(value)
+    for words in exclusive(names):
+        asked = [k for k in words if found.get(k)]
+        if len(asked) > 1:
+            raise ConfigError(
+                f'A picture has one word of a column; got "{names[asked[0]]}" and "{names[asked[1]]}"; ask for one.'
+            )
+        found |= dict.fromkeys(set(words) - set(asked), 0.0) if asked else {}
     return found
 
 
