@@ -121,4 +121,5 @@ def _pictures(
         found = task(run, pictures, out, progress=progress, **options)
     tell_left_out(voice, found)
     document |= {"out": str(out), "files": list(found.files)}
-    said.append(f"{len(found.files):,} pictures are in {out}.")
+    one = f"{out / found.files[0]} is drawn."
+    said.append(f"{len(found.files):,} pictures are in {out}." if len(found.files) > 1 else one)
