@@ -17,6 +17,7 @@ from mezzotint.engine.draw import Draw
 from mezzotint.engine.model import PictureSpec, build
 from mezzotint.engine.phase import Turn
 from mezzotint.models._styled import another, held
+from mezzotint.nn.augment import DIFF_COLUMNS, diff_augment
 from mezzotint.nn.norm import AdaIN
 from mezzotint.tasks.translate import translate, wanted_attributes
 
@@ -121,6 +122,26 @@ def test_of_words_of_an_unknown_column_one_is_drawn() -> None:
     assert wanted[:, [0, 2, 3]].sum(1).tolist() == [1.0] * 64
     assert set(wanted.sum(1).tolist()) == {1.0, 2.0}
     assert (wanted.sum(0) > 8).all()
+
+
+def test_what_the_discriminator_is_shown_is_augmented() -> None:
+    """Real and generated pictures alike, as by DiffAugment with the turn's draws; the way back is not."""
+    model: Any = build("stargan", {**TINY, "augment": "diffaugment", "gradient_penalty": 0.0}, CLASSES, seed=1)
+    labels = torch.tensor([0, 1, 2, 0])
+    given = turn(model, labels)
+    x, own, wanted, fake = given.prepared
+    with torch.no_grad():
+        losses, generator = model.discriminator_loss(given), model.generator_loss(given)
+        again = turn(model, labels)
+        first, second = (again.draw.uniform(4, DIFF_COLUMNS) for _ in range(2))
+        real, logits = model.discriminator(diff_augment(x, first))
+        torch.testing.assert_close(losses["real"], -real.mean())
+        torch.testing.assert_close(losses["domain"], F.cross_entropy(logits, labels))
+        torch.testing.assert_close(losses["fake"], model.discriminator(diff_augment(fake, first))[0].mean())
+        score, logits = model.discriminator(diff_augment(fake, second))
+        torch.testing.assert_close(generator["fake"], -score.mean())
+        torch.testing.assert_close(generator["domain"], F.cross_entropy(logits, wanted.argmax(1)))
+        torch.testing.assert_close(generator["reconstruction"], 10 * (model.changed(fake, own) - x).abs().mean())
 
 
 def test_without_domains_it_is_said() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +12,7 @@ from mezzotint.core.config import Config, option
 from mezzotint.core.errors import ConfigError
 from mezzotint.engine.model import Model, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Turn
+from mezzotint.nn.augment import DIFF_COLUMNS, diff_augment
 from mezzotint.nn.translators import least_side
 
 
@@ -22,6 +25,10 @@ class TranslationConfig(Config):
         3, "Layers of the discriminator that halve, at most; 3 judge patches of 70 pixels.", ge=1, le=6
     )
     crop: int = option(0, "Train on random parts of so many pixels a side; 0 trains on whole pictures.", ge=0, le=4096)
+    augment: Literal["none", "diffaugment"] = option(
+        "none",
+        "Change pictures before the discriminator sees them, so that it cannot learn few by heart: DiffAugment.",
+    )
     lr: float = option(2e-4, "Learning rate of all networks.", gt=0)
     beta1: float = option(0.5, "First moment of Adam.", ge=0, lt=1)
 
@@ -62,6 +69,13 @@ class Translating(Model):
         left = (corner[:, 1] * (x.shape[3] - width + 1)).long().tolist()
         parts = [x[n, :, t : t + height, s : s + width] for n, (t, s) in enumerate(zip(top, left, strict=True))]
         return torch.stack(parts)
+
+    def augmented(self, turn: Turn, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """What a discriminator is shown of several pictures [N, C, H, W], which are changed alike if at all."""
+        if self.config.augment == "none":
+            return pictures
+        uniform = turn.draw.uniform(len(pictures[0]), DIFF_COLUMNS)
+        return tuple(diff_augment(each, uniform) for each in pictures)
 
     def at_shown(self, pictures: Tensor) -> Tensor:
         """Pictures [N, C, H, W] of any size, checked, at the size that is trained on."""

@@ -104,7 +104,7 @@ class CycleGAN(Translating):
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"generator": "unet", "depth": 2, "loss": "hinge"},
         {"keep": "contrast", "smooth": True, "blocks": 2},
-        {"crop": 8, "identity": 0.0},
+        {"crop": 8, "identity": 0.0, "augment": "diffaugment"},
     )
     averaged = ("to_b", "to_a")
     order = ByClass
@@ -177,8 +177,8 @@ class CycleGAN(Translating):
         terms: dict[str, Tensor] = {}
         for name, critic, history, real, fake in sides:
             coins, places = turn.draw.uniform(len(fake)), turn.draw.uniform(len(fake))
-            shown = history.exchange(fake.detach(), coins, places)
-            for kind, loss in game.discriminator(*_both(critic, real, shown), 0.0).items():
+            shown = self.augmented(turn, real, history.exchange(fake.detach(), coins, places))
+            for kind, loss in game.discriminator(*_both(critic, *shown), 0.0).items():
                 terms[f"{name}_{kind}"] = loss
         return terms
 
@@ -187,7 +187,7 @@ class CycleGAN(Translating):
         config, game, now = self.config, GAMES[self.config.loss], turn.prepared
         terms: dict[str, Tensor] = {}
         for name, critic, fake in (("a", self.critic_a, now.fake_a), ("b", self.critic_b, now.fake_b)):
-            (fooled,) = game.generator(critic(fake), None).values()
+            (fooled,) = game.generator(critic(*self.augmented(turn, fake)), None).values()
             terms[f"game_{name}"] = _FACTOR.get(config.loss, 1.0) * fooled
         keep = self._contrast(turn, now) if config.keep == "contrast" else self._cycle(now)
         return {**terms, **keep}

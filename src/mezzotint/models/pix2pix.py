@@ -70,7 +70,7 @@ class Pix2Pix(Translating):
     Config = Pix2PixConfig
     tiny = {"width": 4, "critic_width": 4, "depth": 2, "dropout": 0.0}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"dropout": 0.5},
+        {"dropout": 0.5, "augment": "diffaugment"},
         {"generator": "resnet", "blocks": 1, "loss": "least_squares", "to": "first", "crop": 8},
     )
     averaged = ("translator",)
@@ -132,7 +132,7 @@ class Pix2Pix(Translating):
 
     def discriminator_loss(self, turn: Turn) -> Terms:
         """Half of the game's loss, so that it learns no faster than the generator (section 3.3)."""
-        x, y, made = turn.prepared
+        x, y, made = self.augmented(turn, *turn.prepared)
         real = self.discriminator(torch.cat((x, y), 1))
         fake = self.discriminator(torch.cat((x, made.detach().to(x.dtype)), 1))
         half = 1.0 if self.config.loss == "least_squares" else 0.5  # which has it already
@@ -141,7 +141,7 @@ class Pix2Pix(Translating):
     def generator_loss(self, turn: Turn) -> Terms:
         """Be taken for the true picture, and be near to it."""
         x, y, made = turn.prepared
-        fake = self.discriminator(torch.cat((x, made.to(x.dtype)), 1))
+        fake = self.discriminator(torch.cat(self.augmented(turn, x, made.to(x.dtype)), 1))
         terms = dict(GAMES[self.config.loss].generator(fake, None))
         return {**terms, "likeness": self.config.likeness * mean_difference(made, y)}
 

@@ -104,8 +104,8 @@ class StarGAN(Styled):
     Config = StarGANConfig
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"smooth": True, "crop": 8},
-        {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50},
+        {"smooth": True, "crop": 8, "augment": "diffaugment"},
+        {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50, "augment": "diffaugment"},
     )
     optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
     averaged = ("generator",)
@@ -197,7 +197,7 @@ class StarGAN(Styled):
     def discriminator_loss(self, turn: Turn) -> Terms:
         """Tell real from generated, and the domains of real pictures."""
         x, mine, _, fake = turn.prepared
-        fake = fake.detach()
+        x, fake = self.augmented(turn, x, fake.detach())
         scores, logits = self.discriminator(torch.cat((x, fake.to(x.dtype))))  # which normalises nothing: as if apart
         terms = {"real": -scores[: len(x)].mean(), "fake": scores[len(x) :].mean()}
         terms["domain"] = self.config.classification * self.told(logits[: len(x)], mine)
@@ -211,7 +211,7 @@ class StarGAN(Styled):
     def generator_loss(self, turn: Turn) -> Terms:
         """Be taken for real and for the domain that was asked for, and lead back."""
         x, mine, wanted, fake = turn.prepared
-        score, logits = self.discriminator(fake)
+        score, logits = self.discriminator(*self.augmented(turn, fake))
         back = self.changed(fake, torch.where(mine.isnan(), wanted, mine))
         return {
             "fake": -score.mean(),
