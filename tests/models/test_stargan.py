@@ -124,6 +124,19 @@ def test_of_words_of_an_unknown_column_one_is_drawn() -> None:
     assert (wanted.sum(0) > 8).all()
 
 
+def test_what_need_not_change_may_be_asked_to_stay() -> None:
+    labels = torch.tensor([0, 1, 2, 0])
+    plain: Any = build("stargan", TINY, CLASSES, seed=1)
+    model: Any = build("stargan", {**TINY, "identity": 3.0}, CLASSES, seed=1)
+    given = turn(model, labels)
+    x, own, _, _ = given.prepared
+    with torch.no_grad():
+        terms, without = model.generator_loss(given), plain.generator_loss(given)
+        torch.testing.assert_close(terms.pop("identity"), 3 * (model.changed(x, own) - x).abs().mean())
+        for name, value in without.items():
+            torch.testing.assert_close(terms[name], value)
+
+
 def test_what_the_discriminator_is_shown_is_augmented() -> None:
     """Real and generated pictures alike, as by DiffAugment with the turn's draws; the way back is not."""
     model: Any = build("stargan", {**TINY, "augment": "diffaugment", "gradient_penalty": 0.0}, CLASSES, seed=1)
