@@ -47,6 +47,16 @@ def exclusive(names: Sequence[str]) -> list[list[int]]:
     return [numbers for numbers in words.values() if len(numbers) > 1]
 
 
+def rivals(names: Sequence[str], k: int) -> list[int]:
+    """The numbers of the other words of attribute k's column, which a picture loses when it gets this one.
+
+    Example:
+        >>> rivals(["smile", "age=old", "hat=none", "age=young"], 1)
+        [3]
+    """
+    return [other for words in exclusive(names) if k in words for other in words if other != k]
+
+
 def _one(columns: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[np.float32]:
     column, equals, word = name.partition("=")
     if column not in columns:

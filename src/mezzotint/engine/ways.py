@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mezzotint.data.captions import headed
 from mezzotint.data.output import grid, to_uint8
-from mezzotint.data.targets import exclusive
+from mezzotint.data.targets import exclusive, rivals
 
 SOURCE = "source"
 """The name of the column of what is translated."""
@@ -46,10 +46,8 @@ def ways(model: Any) -> tuple[Way, ...]:
     """
     names = model.domains()
     if model.spec.attributes:
-        words = {k for group in exclusive(names) for k in group}
         return tuple(
-            Way(name, _setting(model, k)) if k in words else Way(f"{name} switched", _switching(model, k))
-            for k, name in enumerate(names)
+            Way(name if rivals(names, k) else f"{name} switched", _changing(model, k)) for k, name in enumerate(names)
         )
     return tuple(Way(name, _to(model, torch.eye(len(names))[k])) for k, name in enumerate(names))
 
@@ -165,25 +163,14 @@ def _to(model: Any, domain: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: model.translate(x, domain.expand(len(x), -1))
 
 
-def _switching(model: Any, k: int) -> Callable[[Tensor], Tensor]:
-    """What a picture is in the model's eyes, but for one attribute."""
+def _changing(model: Any, k: int) -> Callable[[Tensor], Tensor]:
+    """What a picture is in the model's eyes, but for one attribute: switched, or of several words this one."""
+    others = rivals(model.domains(), k)
 
     def change(x: Tensor) -> Tensor:
         target = as_seen(model, x)
-        target[:, k] = 1 - target[:, k]
-        translated: Tensor = model.translate(x, target)
-        return translated
-
-    return change
-
-
-def _setting(model: Any, k: int) -> Callable[[Tensor], Tensor]:
-    """What a picture is in the model's eyes, but for one column, which has the word of this attribute."""
-    words = next(group for group in exclusive(model.domains()) if k in group)
-
-    def change(x: Tensor) -> Tensor:
-        target = as_seen(model, x)
-        target[:, words] = (torch.tensor(words, device=target.device) == k).float()
+        target[:, k] = 1 if others else 1 - target[:, k]
+        target[:, others] = 0
         translated: Tensor = model.translate(x, target)
         return translated
 

@@ -158,7 +158,8 @@ class Styled(Translating):
         now, gamma = turn.prepared, self.config.r1
         x = now.x.detach().requires_grad_(gamma > 0)
         real = self.discriminator(*self.augmented(turn, x), now.mine).flatten()
-        fake = self.discriminator(*self.augmented(turn, now.made.detach()), now.wanted).flatten()
+        made = torch.cat(self.augmented(turn, *now.made.detach().chunk(2)))
+        fake = self.discriminator(made, now.wanted).flatten()
         turn.note("accuracy", ((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
         terms = dict(_GAME.discriminator(real, fake, 0.0))
         if gamma:
@@ -172,7 +173,8 @@ class Styled(Translating):
         """
         config, now = self.config, turn.prepared
         translator, _, encoder = self._parts
-        score = self.discriminator(*self.augmented(turn, now.made), now.wanted).flatten()
+        made = torch.cat(self.augmented(turn, *now.made.chunk(2)))
+        score = self.discriminator(made, now.wanted).flatten()
         (drawn, like), (wanted, _) = now.made.chunk(2), now.wanted.chunk(2)
         # An encoder that learned to find its own styles again would make them ever larger.
         found = torch.cat((encoder(drawn, wanted), held(encoder, like, wanted)))

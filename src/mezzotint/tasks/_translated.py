@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.data.output import to_uint8
-from mezzotint.data.targets import exclusive
+from mezzotint.data.targets import rivals
 from mezzotint.engine.capabilities import capabilities
 from mezzotint.engine.feed import to_tensor
 from mezzotint.engine.ways import as_seen
@@ -75,7 +75,7 @@ def ahead(model: Any, real: RealSide) -> list[Ahead]:
         to = np.zeros((len(others), len(names)), np.float32)
         if model.spec.attributes:  # the others stay as they are
             to = np.stack([known[each] for each in names], 1)[others]
-            to[:, [r for words in exclusive(names) if k in words for r in words]] = 0  # but words of one column
+            to[:, rivals(names, k)] = 0
         to[:, k] = 1
         found.append(Ahead(name, mine, others, to))
     return found
