@@ -109,3 +109,55 @@ def test_pairs_stay_in_one_part(tmp_path: Path) -> None:
     assert parts["validation"]
     for names in parts.values():
         assert {name[2:] for name in names if name[0] == "a"} == {name[2:] for name in names if name[0] == "b"}
+
+
+LAYOUTS = {
+    "trainA, as CycleGAN's sets": ("set/trainA/{}.png", "set/trainB/{}.jpg", "set/testA/{}.png", "set/testB/{}.jpg"),
+    "parts of classes": ("A/train/{}.png", "B/train/{}.png", "A/val/{}.png", "B/val/{}.png"),
+    "classes of parts": ("train/A/{}.png", "train/B/{}.png", "test/A/{}.png", "test/B/{}.png"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_folders_say_the_domain_and_the_part(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    """Also of pairs, of which a training and a held-out one have the same number."""
+    for place, (form, count) in enumerate(zip(layout, (6, 6, 3, 3), strict=True)):
+        for k in range(count):
+            path = tmp_path / form.format(k)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 50 * place + k).save(path, quality=100)
+    held = "validation" if "val" in layout[2] else "test"
+    opened = open_pictures(tmp_path, DataConfig(pairs=True, validation=0.0))
+    assert opened.classes == ("A", "B")
+    assert opened.labels is not None
+    values = opened.pictures[:, 4, 4, 0].astype(int)
+    assert {part: sorted(values[rows]) for part, rows in opened.splits.items() if len(rows)} == {
+        "train": [*range(6), *range(50, 56)],
+        held: [*range(100, 103), *range(150, 153)],
+    }
+    assert (opened.labels == values // 50 % 2).all()
+    for part, offset in (("train", 0), (held, 100)):
+        pairs = Pairs(opened, 2, seed=0, rows=opened.splits[part])
+        index = pairs.at(0, len(pairs)).index.reshape(-1, 2)
+        assert (values[index[:, 1]] - values[index[:, 0]] == 50).all()
+        assert set(values[index[:, 0]] - offset) == set(range(6 if part == "train" else 3))
+
+
+def test_two_domains_without_held_out_ones_are_called_a_and_b(tmp_path: Path) -> None:
+    for kind in ("trainA", "trainB"):
+        (tmp_path / kind).mkdir()
+        for k in range(10):
+            Image.new("L", (8, 8), k).save(tmp_path / kind / f"{k}.png")
+    opened = open_pictures(tmp_path, DataConfig(validation=0.2))
+    assert opened.classes == ("A", "B")
+    assert {part: len(rows) for part, rows in opened.splits.items()} == {"train": 16, "validation": 4, "test": 0}
+
+
+def test_a_class_may_be_called_as_a_part_is(tmp_path: Path) -> None:
+    """Where not every class has such folders they are no parts of the set."""
+    for folder in ("bus/train", "tram/line", "train/old", "train/new"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / folder / "1.png")
+    opened = open_pictures(tmp_path, DataConfig(validation=0.0))
+    assert opened.classes == ("bus", "train", "tram")
+    assert len(opened.splits["train"]) == 4

@@ -10,6 +10,7 @@ from PIL import Image
 
 import mezzotint as mz
 from mezzotint.core.errors import DataError
+from mezzotint.data.domains import Pairs
 from mezzotint.data.open import open_pictures
 from mezzotint.data.types import DataConfig
 
@@ -62,6 +63,35 @@ def test_a_codebook_of_patches(tmp_path: Path) -> None:
     run = mz.train("kmeans", "digits", out=tmp_path / "a", settings=settings, quiet=True)
     assert run.recipe.spec.shape == (1, 4, 4)
     assert run.model.sample(3).shape == (3, 1, 4, 4)
+
+
+def test_halves_are_a_pair_in_one_part(tmp_path: Path) -> None:
+    """As pix2pix's sets are: both pictures side by side in one, in folders of the parts of the set."""
+    rng = np.random.default_rng(3)
+    known: dict[str, np.ndarray] = {}
+    for part, count in (("train", 9), ("val", 4)):
+        (tmp_path / part).mkdir()
+        for k in range(count):
+            known[f"{part}/{k}.png"] = rng.integers(0, 256, (6, 16, 3), dtype=np.uint8)
+            Image.fromarray(known[f"{part}/{k}.png"]).save(tmp_path / part / f"{k}.png")
+    cut = open_pictures(tmp_path, DataConfig(halves=True, pairs=True))
+    assert cut.classes == ("left", "right")
+    assert cut.pictures.shape == (26, 6, 8, 3)
+    assert {part: len(rows) for part, rows in cut.splits.items()} == {"train": 18, "validation": 8, "test": 0}
+    for picture, name, label in zip(cut.pictures, cut.names, cut.labels, strict=True):
+        side, _, whole = name.partition("/")
+        assert side == cut.classes[label]
+        np.testing.assert_array_equal(picture, known[whole][:, :8] if side == "left" else known[whole][:, 8:])
+    index = Pairs(cut, 6, seed=0, rows=cut.splits["train"]).at(0, 18).index
+    for left, right in index.reshape(-1, 2):
+        assert cut.names[right] == cut.names[left].replace("left", "right")
+    sized = open_pictures(tmp_path, DataConfig(halves=True, size=4))
+    assert sized.shape == (3, 4, 4)
+
+
+def test_halves_of_an_odd_width_are_said() -> None:
+    with pytest.raises(DataError, match="two halves of one width"):
+        open_pictures(np.zeros((4, 8, 9), np.uint8), DataConfig(halves=True))
 
 
 def test_what_cannot_be_cut_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,35 @@ def test_what_is_no_attribute_is_said(name: str, says: str) -> None:
 
 def test_minus_one_is_no() -> None:
     assert targets_of({"a": np.array([-1.0, 1.0])}, ["a"], "here").tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "zip"])
+def test_celeba_is_read_as_it_is_published(tmp_path: Path, kind: str) -> None:
+    """Its own file, the same as a table of others with a column image_id, and both in an archive."""
+    pictures = tmp_path / "celeba" / "img_align_celeba"
+    pictures.mkdir(parents=True)
+    for k in range(1, 5):
+        Image.new("RGB", (8, 8), (k, k, k)).save(pictures / f"{k:06d}.png")
+    said = {1: "-1  1", 2: " 1  1", 3: "-1 -1", 4: " 1 -1"}
+    if kind == "csv":
+        lines = ["image_id,Blond_Hair,Male", *(f"{k:06d}.png,{','.join(v.split())}" for k, v in said.items())]
+        (tmp_path / "celeba" / "list_attr_celeba.csv").write_text("\n".join(lines))
+    else:
+        lines = ["4", "Blond_Hair Male", *(f"{k:06d}.png {v}" for k, v in said.items())]
+        (tmp_path / "celeba" / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    source = tmp_path / "celeba"
+    if kind == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "celeba"))
+    opened = open_pictures(source, DataConfig(attributes=("Blond_Hair", "Male")))
+    assert opened.targets is not None
+    order = [int(name.rsplit("/", 1)[-1][:6]) for name in opened.names]
+    assert {k: row.tolist() for k, row in zip(order, opened.targets, strict=True)} == {
+        1: [0, 1], 2: [1, 1], 3: [0, 0], 4: [1, 0],
+    }  # fmt: skip
+
+
+def test_a_broken_line_of_celeba_is_said(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "000001.png")
+    (tmp_path / "list_attr_celeba.txt").write_text("1\nBlond_Hair Male\n000001.png 1\n")
+    with pytest.raises(DataError, match=r"Line 3 of list_attr_celeba\.txt .* has 1 values for 2 attributes"):
+        open_pictures(tmp_path)

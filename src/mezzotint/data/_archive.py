@@ -12,7 +12,7 @@ from typing import IO
 
 from mezzotint.core.errors import DataError
 from mezzotint.data._convert import Unreadable
-from mezzotint.data._metadata import TABLE_SUFFIXES
+from mezzotint.data._metadata import is_table
 from mezzotint.data.sources import (
     MAX_TABLE_BYTES,
     Listing,
@@ -64,7 +64,7 @@ class ZipSource:
         for name, info in self._infos.items():
             if not _acceptable(name, listing):
                 continue
-            if name.lower().endswith(TABLE_SUFFIXES):
+            if is_table(name):
                 tables[name] = Path(name)
             sort_member(listing, Member(name, info.file_size, info.CRC), lambda n=name: self._head(n))  # type: ignore[misc]
         keep_tables(listing, tables, lambda path: self._table(path.as_posix()))
@@ -118,7 +118,7 @@ class TarSource:
         def note(name: str, size: int, handle: IO[bytes]) -> None:
             if not _acceptable(name, listing):
                 return
-            if name.lower().endswith(TABLE_SUFFIXES) and name.count("/") < 4:
+            if is_table(name) and name.count("/") < 4:
                 tables[name] = Path(name)
                 texts[name] = _table(handle, size, name, self.where)
             if name in members:

@@ -15,23 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError, suggest
+from mezzotint.data._folders import fixed_parts, read_folders
 from mezzotint.data.types import DataConfig
 
-FILE_COLUMNS = ("file_name", "file", "filename", "filenames", "image", "path", "file_path", "image_path")
+_FILE_COLUMNS = frozenset(
+    {"file_name", "file", "filename", "filenames", "image", "path", "file_path", "image_path", "image_id", "image_name"}
+)
 CAPTION_COLUMNS = ("caption", "text", "captions")
 LABEL_COLUMNS = ("label", "class", "labels", "category")
 SPLIT_COLUMNS = ("split", "subset")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
-_SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+_SPACED = "list_attr_celeba.txt"
+"""CelebA's attributes, as published: the number of pictures, the names of attributes, and a line for each picture."""
 Row = Mapping[str, Any]
 
 
@@ -58,8 +53,8 @@ def annotate(files: Sequence[str], tables: Mapping[str, str], config: DataConfig
     Raises:
         DataError: a metadata file cannot be understood, or a column that was asked for is missing.
     """
-    result = _from_folders(files)
-    on_folders, result.notes = result.notes, []
+    folders = read_folders(files)
+    result = Annotations(folders.labels, folders.classes, fixed=folders.fixed)
     columns = _joined(files, tables, where, result.notes)
     _check_asked(columns, config, where)
     for name in [c for c in columns if c.lower() in CAPTION_COLUMNS][:1]:
@@ -70,13 +65,19 @@ def annotate(files: Sequence[str], tables: Mapping[str, str], config: DataConfig
         if wanted != config.group:
             del columns[wanted]
     else:  # what folders say of classes matters only where no column says it
-        result.notes[:0] = on_folders
+        result.notes[:0] = folders.notes
     for name in [c for c in columns if c.lower() in SPLIT_COLUMNS]:
-        fixed = _fixed_from_words([_text(v).strip().lower() for v in columns[name]])
+        fixed = fixed_parts([_text(v) for v in columns[name]])
         if fixed is not None:
             result.fixed = fixed
     result.attributes = {name: as_column(values) for name, values in columns.items()}
     return result
+
+
+def is_table(name: str) -> bool:
+    """Whether a file may say something about the pictures beside it."""
+    lower = name.lower()
+    return lower.endswith(_TABLE_SUFFIXES) or lower.rsplit("/", 1)[-1] == _SPACED
 
 
 def encode_labels(values: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -108,54 +109,6 @@ def as_column(values: Sequence[Any]) -> NDArray[Any]:
         return np.array(texts, dtype=np.str_)
 
 
-def common_folder(files: Sequence[str]) -> str:
-    """The folder that all files share, such as "set/images/"; empty if none."""
-    if not files:
-        return ""
-    low, high = min(files).split("/")[:-1], max(files).split("/")[:-1]
-    shared: list[str] = []
-    for one, other in zip(low, high, strict=False):
-        if one != other:
-            break
-        shared.append(one)
-    return "".join(f"{part}/" for part in shared)
-
-
-def _from_folders(files: Sequence[str]) -> Annotations:
-    result = Annotations()
-    shared = common_folder(files)
-    parts = [name[len(shared) :].split("/")[:-1] for name in files]
-    if not any(parts):
-        if shared:
-            result.notes.append(f'All pictures are in one folder, "{shared.rstrip("/")}", so there are no classes.')
-        return result
-    if not all(parts):
-        result.notes.append("Some pictures are in sub-folders and some are not, so folders are not taken as classes.")
-        return result
-    result.fixed = _fixed_from_words([p[0].lower() for p in parts])
-    if result.fixed is not None:
-        parts = [p[1:] for p in parts]
-        if not all(parts):
-            return result
-    if max(len(p) for p in parts) > 1:
-        result.notes.append("There are folders within class folders; the class is the first folder level.")
-    classes = sorted({p[0] for p in parts})
-    if len(classes) > 1:
-        index = {name: i for i, name in enumerate(classes)}
-        result.labels = np.array([index[p[0]] for p in parts], np.int64)
-        result.classes = tuple(classes)
-    return result
-
-
-def _fixed_from_words(words: Sequence[str]) -> dict[str, NDArray[np.int64]] | None:
-    """Fixed parts, when every word names one and there is a training part and another."""
-    parts = [_SPLIT_WORDS.get(word) for word in words]
-    if None in parts or "train" not in parts or len(set(parts)) < 2:
-        return None
-    found = np.array(parts)
-    return {str(name): np.flatnonzero(found == name).astype(np.int64) for name in np.unique(found)}
-
-
 def _check_asked(columns: Mapping[str, Any], config: DataConfig, where: str) -> None:
     for asked, option in ((config.labels, "labels"), (config.group, "group")):
         if asked is not None and asked not in columns:
@@ -169,7 +122,7 @@ def _joined(files: Sequence[str], tables: Mapping[str, str], where: str, notes: 
     for path in sorted(tables, key=_importance):
         explicit = path.rsplit("/", 1)[-1].startswith("metadata.")
         rows = parse_table(path, tables[path], where)
-        key = next((k for k in (rows[0] if rows else {}) if k.lower().strip() in FILE_COLUMNS), None)
+        key = next((k for k in (rows[0] if rows else {}) if k.lower().strip() in _FILE_COLUMNS), None)
         if key is None:
             if explicit:
                 raise DataError(
@@ -210,13 +163,15 @@ def _merge(columns: dict[str, list[Any]], found: Iterable[tuple[int, Row]], key:
 
 
 def parse_table(path: str, text: str, where: str) -> list[dict[str, Any]]:
-    """The rows of a csv, tsv or jsonl file as dictionaries.
+    """The rows of a csv, tsv or jsonl file, or of CelebA's attributes, as dictionaries.
 
     Raises:
         DataError: with the number of the line that cannot be understood.
     """
     if path.endswith(".jsonl"):
         return _parse_json_lines(path, text, where)
+    if path.lower().endswith(".txt"):
+        return _parse_spaced(path, text, where)
     try:
         delimiter = _delimiter(text)
         reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
@@ -237,7 +192,7 @@ def _delimiter(text: str) -> str:
     """The separator with which the head has a column of file names; a comma if none has."""
     for delimiter in (",", ";", "\t"):
         head = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
-        if any(name.lower().strip() in FILE_COLUMNS for name in head):
+        if any(name.lower().strip() in _FILE_COLUMNS for name in head):
             return delimiter
     return ","
 
@@ -254,6 +209,22 @@ def _parse_json_lines(path: str, text: str, where: str) -> list[dict[str, Any]]:
         if not isinstance(row, dict):
             raise DataError(f"Line {number} of {path} in {where} is not a JSON object; write one object a line.")
         rows.append({str(k): v for k, v in row.items()})
+    return rows
+
+
+def _parse_spaced(path: str, text: str, where: str) -> list[dict[str, Any]]:
+    lines = [line.split() for line in text.splitlines()]
+    start = 1 if lines and len(lines[0]) == 1 else 0
+    names = lines[start] if len(lines) > start else []
+    rows = []
+    for number, words in enumerate(lines[start + 1 :], start + 2):
+        if words and len(words) != len(names) + 1:
+            raise DataError(
+                f"Line {number} of {path} in {where} has {len(words) - 1} values for {len(names)} attributes; "
+                "write a file name and a value for each, with spaces between."
+            )
+        if words:
+            rows.append({"file_name": words[0], **dict(zip(names, words[1:], strict=True))})
     return rows
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mezzotint.core.errors import DataError
+from mezzotint.data._folders import stem_of
 from mezzotint.data.cache import hash_parts
-from mezzotint.data.domains import stem_of
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.splits import make_splits
 from mezzotint.data.targets import targets_of
@@ -44,7 +44,8 @@ def sealed(
         groups = _groups_by(config.group, raw, names, where)
     alone: tuple[str, ...] = ()
     if config.pairs and groups is None:
-        groups = [stem_of(name) for name in names]
+        kinds = [""] * len(names) if raw.labels is None else [raw.classes[k] if k >= 0 else "" for k in raw.labels]
+        groups = [stem_of(name, kind) for name, kind in zip(names, kinds, strict=True)]
         count = sum(times == 1 for times in Counter(groups).values())
         alone = (f"Pictures of whose name there is no other one: {count:,}; they are no pairs.",) if count else ()
     splits, notes = make_splits(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.core.errors import DataError
 from mezzotint.core.rng import derive
+from mezzotint.data._folders import stem_of
 from mezzotint.data.batches import Batches, Places, check_places
 from mezzotint.data.types import PictureSet
 
@@ -85,16 +84,6 @@ class ByClass(Batches):
         return index, flips if self.flip else None
 
 
-def stem_of(name: str) -> str:
-    """What a picture is called without the folder of its class and its suffix: the two of a pair have the same.
-
-    Example:
-        >>> stem_of("labels/town/7.png"), stem_of("photos/town/7.jpg")
-        ('town/7', 'town/7')
-    """
-    return str(PurePosixPath(name.partition("/")[2] or name).with_suffix(""))
-
-
 class Pairs(Batches):
     """A picture of the first class, then that of the second class which has the same name, and so on.
 
@@ -130,12 +119,11 @@ class Pairs(Batches):
         if batch_size % 2:
             raise DataError(f"A batch holds pairs, and {batch_size} is odd; use --batch-size {batch_size + 1}.")
         known = np.arange(len(pictures)) if rows is None else rows
-        second = {stem_of(pictures.names[i]): i for i in known if labels[i] == 1}
-        self._partner = {
-            int(i): int(second[stem_of(pictures.names[i])])
-            for i in known
-            if labels[i] == 0 and stem_of(pictures.names[i]) in second
-        }
+        first, second = (
+            {stem_of(pictures.names[i], kind): int(i) for i in known[labels[known] == k]}
+            for k, kind in enumerate(pictures.classes)
+        )
+        self._partner = {i: second[stem] for stem, i in first.items() if stem in second}
         if not self._partner:
             raise DataError(
                 f"No picture of {pictures.source} has the same name in both folders to train on; give both of a pair "

@@ -23,7 +23,7 @@ from mezzotint.data._sounds import find_sounds, load_sounds
 from mezzotint.data.cache import VERSION, Cache, Entry, Meta, hash_parts
 from mezzotint.data.meaning import PICTURES
 from mezzotint.data.named import is_named, load_named, names
-from mezzotint.data.patches import patches_of
+from mezzotint.data.patches import halves_of, patches_of
 from mezzotint.data.raw import RawArrays
 from mezzotint.data.sources import Listing, Source
 from mezzotint.data.types import BadFile, DataConfig, PictureSet
@@ -65,8 +65,20 @@ def open_pictures(
         >>> open_pictures(squares).shape
         (1, 8, 8)
     """
-    whole = _open_whole(source, config.model_copy(update={"patch": None}), progress, notify, cache_dir, workers)
-    return whole if config.patch is None else patches_of(whole, config.patch, Cache(cache_dir))
+    uncut = {"patch": None, "halves": False, "size": _whole_size(config), "pairs": config.pairs and not config.halves}
+    first = config.model_copy(update=uncut)
+    pictures = _open_whole(source, first, progress, notify, cache_dir, workers)
+    if config.halves:
+        pictures = halves_of(pictures, Cache(cache_dir))
+    return pictures if config.patch is None else patches_of(pictures, config.patch, Cache(cache_dir))
+
+
+def _whole_size(config: DataConfig) -> int | tuple[int, int] | None:
+    """The size of pictures before they are cut into halves, which shall be of the size that is set."""
+    if not config.halves or config.size is None:
+        return config.size
+    height, width = (config.size, config.size) if isinstance(config.size, int) else config.size
+    return height, 2 * width
 
 
 def _open_whole(

@@ -15,8 +15,9 @@ from typing import IO, Protocol
 
 from mezzotint.core.errors import DataError
 from mezzotint.data._convert import Unreadable
+from mezzotint.data._folders import common_folder
 from mezzotint.data._headers import looks_like_picture, open_picture
-from mezzotint.data._metadata import TABLE_SUFFIXES, common_folder
+from mezzotint.data._metadata import is_table
 from mezzotint.data.types import BadFile
 
 _READ = "jpg jpeg jpe jfif png apng gif bmp dib webp tif tiff ppm pgm pbm pnm avif"
@@ -104,7 +105,7 @@ class FolderSource:
             if not stat.S_ISREG(info.st_mode):  # a pipe or device must not even be opened
                 listing.ignored += 1
                 continue
-            if name.lower().endswith(TABLE_SUFFIXES):
+            if is_table(name):
                 tables[name] = Path(path)
             member = Member(name, info.st_size, info.st_mtime_ns)
             sort_member(listing, member, lambda path=path: _head_of(Path(path)))  # type: ignore[misc]

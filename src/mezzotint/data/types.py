@@ -44,6 +44,9 @@ class DataConfig(Config):
         "What a model of attributes learns, each yes or no: columns of the metadata file that hold 1 and 0, or "
         "column=word.",
     )
+    halves: bool = option(
+        False, "Each picture is a pair side by side: its left and its right half are the pictures, each of data.size."
+    )
     pairs: bool = option(False, "Pictures of one name in several folders belong together, in one part of the set.")
     group: str | None = option(None, "Column of the metadata file whose equal values must stay in one split.")
     validation: float = option(0.1, "Share of the pictures held out for validation.", ge=0, lt=1)

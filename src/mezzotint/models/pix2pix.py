@@ -80,7 +80,8 @@ class Pix2Pix(Translating):
     def __init__(self, config: Pix2PixConfig, spec: PictureSpec) -> None:
         if len(spec.classes) != 2:
             raise ConfigError(
-                "pix2pix learns from pairs: give a folder that holds two folders with pictures of the same names."
+                "pix2pix learns from pairs: give a folder that holds two folders with pictures of the same names, or, "
+                "where each picture is a pair side by side, --set data.halves=true."
             )
         super().__init__(config, spec)
         channels = spec.channels
