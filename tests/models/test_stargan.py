@@ -50,6 +50,28 @@ def test_the_losses_are_those_of_the_paper() -> None:
         torch.testing.assert_close(sum(model.generator_loss(given).values()), generator)
 
 
+def test_a_mask_says_where_a_picture_changes() -> None:
+    """Where it is 0 nothing does, not by a bit; where it is 1 all is drawn anew; GANimation's equation 1."""
+    model: Any = build("stargan", {**TINY, "mask": True}, ATTRIBUTES, seed=0).eval()
+    x = torch.rand(2, 3, 16, 22, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    wish = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    last = model.generator.last.conv
+    with torch.no_grad():
+        last.weight.mul_(10)
+    drawn, masks = [], []
+    for shift in (-200.0, 0.0, 200.0):
+        with torch.no_grad():
+            last.bias[-1] = shift
+        handle = last.register_forward_hook(lambda _, __, y: masks.append(torch.sigmoid(y[:, -1:])))
+        drawn.append(model.translate(x, wish))
+        handle.remove()
+    assert torch.equal(drawn[0], x)
+    assert (drawn[2] - x).abs().mean() > 0.1
+    assert masks[1].std() > 0.1
+    mask = masks[1][..., :16, :22]
+    torch.testing.assert_close(drawn[1], mask * drawn[2] + (1 - mask) * x)
+
+
 @pytest.mark.parametrize("size", [(16, 16), (21, 30)])
 def test_a_wish_reaches_every_pixel_of_a_picture_of_one_colour(size: tuple[int, int]) -> None:
     """Where an instance normalisation leaves nothing of what is given as maps, but near the edges."""

@@ -28,6 +28,9 @@ class StarGANConfig(StyledConfig):
     """Settings of `stargan`."""
 
     smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
+    mask: bool = option(
+        False, "Say where a picture changes and leave the rest as it is (GANimation); the paper draws all of it anew."
+    )
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
     identity: float = option(
         0.0, "Weight of leaving alone what is what it shall be; the paper has none. Without style codes.", ge=0
@@ -110,7 +113,7 @@ class StarGAN(Styled):
     Config = StarGANConfig
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"smooth": True, "crop": 8, "identity": 1.0, "augment": "diffaugment"},
+        {"smooth": True, "crop": 8, "identity": 1.0, "mask": True, "augment": "diffaugment"},
         {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50, "augment": "diffaugment"},
     )
     optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
@@ -132,7 +135,7 @@ class StarGAN(Styled):
 
     def _add_one_style(self) -> None:
         config, spec, count = self.config, self.spec, len(self.domains())
-        self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, wish=count)
+        self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, count, config.mask)
         layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
         self.discriminator = DomainCritic(spec.channels, config.critic_width, layers, self.shown, count)
 

@@ -79,10 +79,15 @@ class ResnetTranslator(nn.Module):
         wish: K, the length of what is asked for, such as attributes [N, K], which is then given twice: as maps beside
             the picture, to a first layer that is not normalised, and to the normalisations of the blocks and of what
             doubles (`AdaIN`), which would else take away what is the same at all pixels.
+        mask: draw beside the new picture y a mask a of one channel in [0, 1], and give a y + (1 - a) x: what is not to
+            change need not be drawn again (Pumarola et al. 2018, arXiv:1807.09251, eq. 1).
     """
 
-    def __init__(self, channels: int, width: int, blocks: int, smooth: bool = False, wish: int = 0) -> None:
+    def __init__(
+        self, channels: int, width: int, blocks: int, smooth: bool = False, wish: int = 0, mask: bool = False
+    ) -> None:
         super().__init__()
+        self.mask = mask
         self.first = Reflected(channels + wish, width, 7, bias=wish > 0)
         wide = (width, 2 * width, 4 * width)
         self.down = nn.ModuleList(_halving(a, b, smooth) for a, b in pairwise(wide))
@@ -92,7 +97,7 @@ class ResnetTranslator(nn.Module):
         self.norms.extend(_norm(c, wish) for c in wide[-2::-1])
         if wish:
             self.norms[0] = nn.Identity()
-        self.last = Reflected(width, channels, 7, bias=True)
+        self.last = Reflected(width, channels + mask, 7, bias=True)
         start(self)
 
     def stages(self) -> list[Callable[[Tensor], Tensor]]:
@@ -119,7 +124,10 @@ class ResnetTranslator(nn.Module):
             y = block(y, *wish)
         for layer, norm in zip(self.up, list(self.norms)[3:], strict=True):
             y = F.relu(norm(layer(y), *wish))
-        return torch.tanh(self.last(y).float())[:, :, :height, :width]
+        y = self.last(y).float()[:, :, :height, :width]
+        if not self.mask:
+            return torch.tanh(y)
+        return torch.lerp(x.float(), torch.tanh(y[:, :-1]), torch.sigmoid(y[:, -1:]))
 
 
 def _norm(channels: int, wish: int) -> nn.Module:
