@@ -50,6 +50,22 @@ def test_the_losses_are_those_of_the_paper() -> None:
         torch.testing.assert_close(sum(model.generator_loss(given).values()), generator)
 
 
+def test_a_robust_discriminator_tells_generated_pictures_as_what_they_were() -> None:
+    """An unknown attribute counts for nothing there either."""
+    targets = torch.tensor([[1.0, 0.0], [float("nan"), 1.0], [0.0, 0.0], [0.0, 1.0]])
+    settings = {**TINY, "gradient_penalty": 0.0, "classification": 3.0}
+    model: Any = build("stargan", {**settings, "robust": 0.5}, ATTRIBUTES, seed=1)
+    given = turn(model, targets=targets)
+    terms = model.discriminator_loss(given)
+    with torch.no_grad():
+        logits = model.discriminator(given.prepared[3])[1]
+        each = F.softplus(torch.where(targets == 1, -logits, logits))
+        told = each[~targets.isnan()].sum() / 4
+    torch.testing.assert_close(terms.pop("fake_domain"), 3.0 * 0.5 * told)
+    plain: Any = build("stargan", settings, ATTRIBUTES, seed=1)
+    assert terms == plain.discriminator_loss(turn(plain, targets=targets))
+
+
 def test_a_mask_says_where_a_picture_changes() -> None:
     """Where it is 0 nothing does, not by a bit; where it is 1 all is drawn anew; GANimation's equation 1."""
     model: Any = build("stargan", {**TINY, "mask": True}, ATTRIBUTES, seed=0).eval()

@@ -32,6 +32,12 @@ class StarGANConfig(StyledConfig):
         False, "Say where a picture changes and leave the rest as it is (GANimation); the paper draws all of it anew."
     )
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
+    robust: float = option(
+        0.0,
+        "Weight, beside that of real pictures, of the discriminator's telling generated ones as what they were before, "
+        "which makes the generator change what can be seen; the paper has none. Without style codes.",
+        ge=0,
+    )
     identity: float = option(
         0.0, "Weight of leaving alone what is what it shall be; the paper has none. Without style codes.", ge=0
     )
@@ -75,7 +81,10 @@ class StarGAN(Styled):
     edges, and what changes a whole picture, such as day to night, is learned more slowly.
 
     A way there and back can be found that is not the one that is meant: of a red shape on white one elsewhere in blue,
-    and back again. `identity` adds identity E |x - G(x, c')|, as CycleGAN has it, which says that shapes stay in place.
+    and back again. `identity` adds identity E |x - G(x, c')|, as CycleGAN has it, which says that shapes stay in place;
+    with `mask` the generator says where it draws, a y + (1 - a) x, so that what stays is not drawn again. And a few
+    strokes that nobody would take for another age or gender can please D_cls, which knows real pictures only: `robust`
+    has it tell generated ones too, as what they were before, robust E -log D_cls(c' | G(x, c)).
 
     Pictures of any size are translated; `read` tells the domains of those of the training's size.
 
@@ -113,7 +122,7 @@ class StarGAN(Styled):
     Config = StarGANConfig
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"smooth": True, "crop": 8, "identity": 1.0, "mask": True, "augment": "diffaugment"},
+        {"smooth": True, "crop": 8, "identity": 1.0, "mask": True, "robust": 0.5, "augment": "diffaugment"},
         {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50, "augment": "diffaugment"},
     )
     optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
@@ -210,6 +219,9 @@ class StarGAN(Styled):
         scores, logits = self.discriminator(torch.cat((x, fake.to(x.dtype))))  # which normalises nothing: as if apart
         terms = {"real": -scores[: len(x)].mean(), "fake": scores[len(x) :].mean()}
         terms["domain"] = self.config.classification * self.told(logits[: len(x)], mine)
+        if self.config.robust:
+            weight = self.config.classification * self.config.robust
+            terms["fake_domain"] = weight * self.told(logits[len(x) :], mine)
         turn.note("gap", -terms["real"] - terms["fake"])
         if self.config.gradient_penalty:
             mix = turn.draw.uniform(len(x), 1, 1, 1)
