@@ -34,8 +34,8 @@ class StarGANConfig(StyledConfig):
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
     robust: float = option(
         0.0,
-        "Weight, beside that of real pictures, of the discriminator's telling generated ones as what they were before, "
-        "which makes the generator change what can be seen; the paper has none. Without style codes.",
+        "How much the discriminator learns to tell generated pictures too, as what they were before: a change must then "
+        "be one that others see. The paper has none. Without style codes.",
         ge=0,
     )
     identity: float = option(
