@@ -34,7 +34,7 @@ class StarGANConfig(StyledConfig):
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
     robust: float = option(
         0.0,
-        "How much the discriminator learns to tell generated pictures too, as what they were before: a change must then "
+        "How much the discriminator learns to tell generated pictures too, as what they were: a change must then "
         "be one that others see. The paper has none. Without style codes.",
         ge=0,
     )
