@@ -17,6 +17,7 @@ from mezzotint.core.config import Config, option
 from mezzotint.data.batches import Batches
 from mezzotint.engine.model import MODELS, Model, Paper, PictureSpec
 from mezzotint.engine.phase import OptimizerSpec, Phase, Terms, Turn
+from mezzotint.engine.plan import plan
 from mezzotint.testing import variants_of
 from mezzotint.testing._make import make_pictures, make_trainer, same_tensors, spec_of, tiny_model
 
@@ -222,6 +223,18 @@ def loss_curves(kind: type[Model]) -> dict[str, list[float]]:
                 ]
                 curve.append(round(sum(terms), 4))
     return curves
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_model_can_be_planned(name: str) -> None:
+    """Also one whose loss holds a slope; `train --dry-run` and `data check` say what a plan finds."""
+    trainer = make_trainer(KINDS[name], make_pictures(), batch_size=8)
+    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    found = plan(trainer.model, make_pictures(), trainer.config, torch.device("cpu"))
+    assert found.memory > 0
+    assert found.flops > 0 or trainer.model.fitted()
+    assert found.parameters
+    assert same_tensors(before, trainer.model.state_dict())
 
 
 @pytest.mark.parametrize("name", KINDS)

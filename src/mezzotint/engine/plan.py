@@ -121,6 +121,19 @@ def one_share(config: TrainConfig) -> TrainConfig:
     return config.changed(processes=1, batch_size=config.batch_size // config.processes)
 
 
+class _AllTogether:
+    """Instead of torch's tracker of modules: that one has hooks that refuse a slope with respect to pictures, as
+    gradient penalties take it, and what each module costs is not asked for here."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        """Nothing to begin."""
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to end."""
+
+
 def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.device) -> Plan:
     """Measure one round on a copy of the model. `config.precision` must be settled.
 
@@ -137,7 +150,9 @@ def plan(model: Model, pictures: PictureSet, config: TrainConfig, device: torch.
         saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(pack, lambda tensor: tensor):
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _AllTogether()  # type: ignore[assignment]
+    with counter, saved_tensors_hooks(pack, lambda tensor: tensor):
         trainer.round()
     weights = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     state = sum(t.numel() * t.element_size() for t in trainer.tensors().values())
