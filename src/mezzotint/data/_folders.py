@@ -70,12 +70,10 @@ def read_folders(files: Sequence[str]) -> Folders:
 
 def _without_parts(parts: list[list[str]]) -> tuple[list[list[str]], dict[str, NDArray[np.int64]] | None]:
     """The folders of each file without what names a part of the set, and the parts."""
-    domains = [_DOMAIN.fullmatch(p[0]) for p in parts]
-    if all(domains):
-        words = [match[1] for match in domains if match]
-        return [[match[2].upper(), *p[1:]] for match, p in zip(domains, parts, strict=True) if match], fixed_parts(
-            words
-        )
+    domains = [match for p in parts if (match := _DOMAIN.fullmatch(p[0]))]
+    if len(domains) == len(parts):
+        classed = [[match[2].upper(), *p[1:]] for match, p in zip(domains, parts, strict=True)]
+        return classed, fixed_parts([match[1] for match in domains])
     fixed = fixed_parts([p[0] for p in parts])
     if fixed is not None:
         return [p[1:] for p in parts], fixed

@@ -29,7 +29,9 @@ class StarGANConfig(StyledConfig):
 
     smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
     mask: bool = option(
-        False, "Say where a picture changes and leave the rest as it is (GANimation); the paper draws all of it anew."
+        False,
+        "Say where a picture changes and leave the rest as it is (GANimation); the paper draws all anew. Without style "
+        "codes.",
     )
     classification: float = option(1.0, "Weight of being told as the domain that was asked for.", ge=0)
     robust: float = option(
