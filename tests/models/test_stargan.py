@@ -66,6 +66,19 @@ def test_a_robust_discriminator_tells_generated_pictures_as_what_they_were() -> 
     assert terms == plain.discriminator_loss(turn(plain, targets=targets))
 
 
+@pytest.mark.parametrize("skips", [False, True])
+def test_skips_lead_from_what_is_halved_to_what_is_doubled(skips: bool) -> None:
+    """With nothing from the doubling layers the last one still sees the picture, or else nothing of it."""
+    model: Any = build("stargan", {**TINY, "skips": skips}, ATTRIBUTES, seed=0).eval()
+    with torch.no_grad():
+        for layer in model.generator.up:
+            layer.weight.zero_()
+    x = torch.rand(2, 3, 16, 18, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    made = model.translate(x, torch.tensor([[1.0, 0.0]]).expand(2, -1))
+    assert made.shape == x.shape
+    assert ((made[0] - made[1]).abs().max() > 0) == skips
+
+
 def test_a_mask_says_where_a_picture_changes() -> None:
     """Where it is 0 nothing does, not by a bit; where it is 1 all is drawn anew; GANimation's equation 1."""
     model: Any = build("stargan", {**TINY, "mask": True}, ATTRIBUTES, seed=0).eval()

@@ -28,6 +28,9 @@ class StarGANConfig(StyledConfig):
     """Settings of `stargan`."""
 
     smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
+    skips: bool = option(
+        False, "Give what the generator halves to what it doubles, as a U-Net does. Without style codes."
+    )
     mask: bool = option(
         False,
         "Say where a picture changes and leave the rest as it is (GANimation); the paper draws all anew. Without style "
@@ -124,7 +127,15 @@ class StarGAN(Styled):
     Config = StarGANConfig
     tiny = {"width": 4, "critic_width": 4, "blocks": 1, "turns": 2}
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"smooth": True, "crop": 8, "identity": 1.0, "mask": True, "robust": 0.5, "augment": "diffaugment"},
+        {
+            "smooth": True,
+            "crop": 8,
+            "identity": 1.0,
+            "skips": True,
+            "mask": True,
+            "robust": 0.5,
+            "augment": "diffaugment",
+        },
         {"styles": 4, "style_noise": 3, "mapping_width": 16, "diversity_rounds": 50, "augment": "diffaugment"},
     )
     optional: ClassVar[Mapping[str, str]] = {"restyles": "model.styles=64"}
@@ -146,7 +157,9 @@ class StarGAN(Styled):
 
     def _add_one_style(self) -> None:
         config, spec, count = self.config, self.spec, len(self.domains())
-        self.generator = ResnetTranslator(spec.channels, config.width, config.blocks, config.smooth, count, config.mask)
+        self.generator = ResnetTranslator(
+            spec.channels, config.width, config.blocks, config.smooth, count, config.mask, config.skips
+        )
         layers = min(config.critic_layers, int(math.log2(min(self.shown))) - 1)
         self.discriminator = DomainCritic(spec.channels, config.critic_width, layers, self.shown, count)
 

@@ -81,23 +81,34 @@ class ResnetTranslator(nn.Module):
             doubles (`AdaIN`), which would else take away what is the same at all pixels.
         mask: draw beside the new picture y a mask a of one channel in [0, 1], and give a y + (1 - a) x: what is not to
             change need not be drawn again (Pumarola et al. 2018, arXiv:1807.09251, eq. 1).
+        skips: give what is halved to what is doubled to the same size, beside it, as a U-Net does.
     """
 
     def __init__(
-        self, channels: int, width: int, blocks: int, smooth: bool = False, wish: int = 0, mask: bool = False
+        self,
+        channels: int,
+        width: int,
+        blocks: int,
+        smooth: bool = False,
+        wish: int = 0,
+        mask: bool = False,
+        skips: bool = False,
     ) -> None:
         super().__init__()
-        self.mask = mask
+        self.mask, self.skips = mask, skips
         self.first = Reflected(channels + wish, width, 7, bias=wish > 0)
         wide = (width, 2 * width, 4 * width)
         self.down = nn.ModuleList(_halving(a, b, smooth) for a, b in pairwise(wide))
         self.blocks = nn.Sequential(*(ResidualBlock(wide[-1], wish) for _ in range(blocks)))
-        self.up = nn.ModuleList(_doubling(a, b, smooth) for a, b in pairwise(wide[::-1]))
+        beside = 2 if skips else 1
+        self.up = nn.ModuleList(
+            _doubling(a * (beside if k else 1), b, smooth) for k, (a, b) in enumerate(pairwise(wide[::-1]))
+        )
         self.norms = nn.ModuleList(InstanceNorm2d(c) for c in wide)
         self.norms.extend(_norm(c, wish) for c in wide[-2::-1])
         if wish:
             self.norms[0] = nn.Identity()
-        self.last = Reflected(width, channels + mask, 7, bias=True)
+        self.last = Reflected(beside * width, channels + mask, 7, bias=True)
         start(self)
 
     def stages(self) -> list[Callable[[Tensor], Tensor]]:
@@ -118,12 +129,17 @@ class ResnetTranslator(nn.Module):
         y = reflect(x, (0, -width % 4, 0, -height % 4)) if width % 4 or height % 4 else x
         if wish:
             y = torch.cat((y, wish[0].to(y.dtype)[:, :, None, None].expand(-1, -1, *y.shape[2:])), 1)
+        kept = []
         for stage in self._halvings():
             y = stage(y)
+            kept.append(y)
         for block in self.blocks:
             y = block(y, *wish)
         for layer, norm in zip(self.up, list(self.norms)[3:], strict=True):
             y = F.relu(norm(layer(y), *wish))
+            kept.pop()
+            if self.skips:
+                y = torch.cat((y, kept[-1]), 1)
         y = self.last(y).float()[:, :, :height, :width]
         if not self.mask:
             return torch.tanh(y)
