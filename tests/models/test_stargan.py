@@ -208,6 +208,12 @@ def test_what_the_discriminator_is_shown_is_augmented() -> None:
         torch.testing.assert_close(generator["reconstruction"], 10 * (model.changed(fake, own) - x).abs().mean())
 
 
+@pytest.mark.parametrize("setting", [{"mask": True}, {"robust": 0.5}, {"skips": True}, {"identity": 1.0}])
+def test_what_has_no_place_beside_style_codes_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"model.{next(iter(setting))} does nothing with style codes"):
+        build("stargan", {**TINY, "styles": 4, **setting}, CLASSES)
+
+
 def test_without_domains_it_is_said() -> None:
     with pytest.raises(ConfigError, match="have none"):
         build("stargan", TINY, PictureSpec(3, 16, 16))

@@ -27,7 +27,7 @@ from mezzotint.nn.translators import ResnetTranslator
 class StarGANConfig(StyledConfig):
     """Settings of `stargan`."""
 
-    smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequered patterns.")
+    smooth: bool = option(False, "Halve after a blur and double by interpolation: no chequers. Without style codes.")
     skips: bool = option(
         False, "Give what the generator halves to what it doubles, as a U-Net does. Without style codes."
     )
@@ -109,7 +109,7 @@ class StarGAN(Styled):
 
     Raises:
         ConfigError: there are neither two classes nor attributes, the pictures are smaller than 8 pixels, or there
-            shall be styles of attributes.
+            shall be styles of attributes, or with what they have no place for.
 
     Example:
         >>> spec = PictureSpec(3, 16, 16, classes=("calm", "happy", "angry"))
@@ -150,6 +150,9 @@ class StarGAN(Styled):
             )
         super().__init__(config, spec)
         self.lacking = ("reads",) if config.styles else ("restyles",)
+        idle = [name for name in ("smooth", "skips", "mask", "robust", "identity") if getattr(config, name)]
+        if config.styles and idle:
+            raise ConfigError(f"model.{idle[0]} does nothing with style codes; leave it out, or set model.styles=0.")
         if config.styles:
             self.add_styles()
         else:
