@@ -188,6 +188,27 @@ def test_what_need_not_change_may_be_asked_to_stay() -> None:
             torch.testing.assert_close(terms[name], value)
 
 
+def test_all_ways_may_be_asked_to_lead_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Straight to what a third picture is, or by way of what the second is; beside `identity`, which stays itself."""
+    labels = torch.tensor([0, 1, 2, 0])
+    settings = {**TINY, "identity": 3.0}
+    plain: Any = build("stargan", settings, CLASSES, seed=1)
+    model: Any = build("stargan", {**settings, "triple": 2.0}, CLASSES, seed=1)
+    given = turn(model, labels)
+    x, _, _, fake = given.prepared
+    asked: list[torch.Tensor] = []
+    changed = model.changed
+    with torch.no_grad():
+        monkeypatch.setattr(model, "changed", lambda x, to: asked.append(to) or changed(x, to))
+        terms, without = model.generator_loss(given), plain.generator_loss(given)
+        third = asked[0][-4:]
+        assert sorted(third.argmax(1).tolist()) == sorted(labels.tolist()), "what others of the batch are"
+        torch.testing.assert_close(terms.pop("triple"), 2 * (changed(fake, third) - changed(x, third)).abs().mean())
+    assert terms.keys() == without.keys()
+    for name, value in without.items():
+        torch.testing.assert_close(terms[name], value)
+
+
 def test_what_the_discriminator_is_shown_is_augmented() -> None:
     """Real and generated pictures alike, as by DiffAugment with the turn's draws; the way back is not."""
     model: Any = build("stargan", {**TINY, "augment": "diffaugment", "gradient_penalty": 0.0}, CLASSES, seed=1)
@@ -208,7 +229,9 @@ def test_what_the_discriminator_is_shown_is_augmented() -> None:
         torch.testing.assert_close(generator["reconstruction"], 10 * (model.changed(fake, own) - x).abs().mean())
 
 
-@pytest.mark.parametrize("setting", [{"mask": True}, {"robust": 0.5}, {"skips": True}, {"identity": 1.0}])
+@pytest.mark.parametrize(
+    "setting", [{"mask": True}, {"robust": 0.5}, {"skips": True}, {"identity": 1.0}, {"triple": 1.0}]
+)
 def test_what_has_no_place_beside_style_codes_is_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"model.{next(iter(setting))} does nothing with style codes"):
         build("stargan", {**TINY, "styles": 4, **setting}, CLASSES)

@@ -46,6 +46,12 @@ class StarGANConfig(StyledConfig):
     identity: float = option(
         0.0, "Weight of leaving alone what is what it shall be; the paper has none. Without style codes.", ge=0
     )
+    triple: float = option(
+        0.0,
+        "Weight of coming to the same by way of another domain as straight (Sanchez and Valstar); the paper has none. "
+        "Without style codes.",
+        ge=0,
+    )
     gradient_penalty: float = option(10.0, "Weight of the slope's distance from 1 between real and generated.", ge=0)
 
 
@@ -87,9 +93,11 @@ class StarGAN(Styled):
 
     A way there and back can be found that is not the one that is meant: of a red shape on white one elsewhere in blue,
     and back again. `identity` adds identity E |x - G(x, c')|, as CycleGAN has it, which says that shapes stay in place;
-    with `mask` the generator says where it draws, a y + (1 - a) x, so that what stays is not drawn again. And a few
-    strokes that nobody would take for another age or gender can please D_cls, which knows real pictures only: `robust`
-    has it tell generated ones too, as what they were before, robust E -log D_cls(c' | G(x, c)).
+    `triple` says that all ways lead to the same, triple E |G(x, c2) - G(G(x, c), c2)| with c2 what a third picture is
+    (Sanchez and Valstar 2018, arXiv:1811.03492). With `mask` the generator says where it draws, a y + (1 - a) x, so
+    that what stays is not drawn again. And a few strokes that nobody would take for another age or gender can please
+    D_cls, which knows real pictures only: `robust` has it tell generated ones too, as what they were before,
+    robust E -log D_cls(c' | G(x, c)).
 
     Pictures of any size are translated; `read` tells the domains of those of the training's size.
 
@@ -131,6 +139,7 @@ class StarGAN(Styled):
             "smooth": True,
             "crop": 8,
             "identity": 1.0,
+            "triple": 1.0,
             "skips": True,
             "mask": True,
             "robust": 0.5,
@@ -150,7 +159,7 @@ class StarGAN(Styled):
             )
         super().__init__(config, spec)
         self.lacking = ("reads",) if config.styles else ("restyles",)
-        idle = [name for name in ("smooth", "skips", "mask", "robust", "identity") if getattr(config, name)]
+        idle = [name for name in ("smooth", "skips", "mask", "robust", "identity", "triple") if getattr(config, name)]
         if config.styles and idle:
             raise ConfigError(f"model.{idle[0]} does nothing with style codes; leave it out, or set model.styles=0.")
         if config.styles:
@@ -200,14 +209,18 @@ class StarGAN(Styled):
         """
         x = self.seen(turn)
         mine = self._domains_of(turn)
-        order = together(turn.draw.uniform(len(x))).argsort()
-        wanted = together(mine)[own(order, len(x))]
-        chances = turn.draw.uniform(len(x), mine.shape[1])
+        wanted = self._as_another(turn, mine)
+        return x, mine, wanted, self.changed(x, wanted)
+
+    def _as_another(self, turn: Turn, mine: Tensor) -> Tensor:
+        """What another picture of the batch is [N, K]."""
+        order = together(turn.draw.uniform(len(mine))).argsort()
+        wanted = together(mine)[own(order, len(mine))]
+        chances = turn.draw.uniform(*mine.shape)
         coin = (chances < 0.5).float()
         for words in exclusive(self.spec.attributes):
             coin[:, words] = F.one_hot(chances[:, words].argmin(1), len(words)).float()
-        wanted = torch.where(wanted.isnan(), coin, wanted)
-        return x, mine, wanted, self.changed(x, wanted)
+        return torch.where(wanted.isnan(), coin, wanted)
 
     def _domains_of(self, turn: Turn) -> Tensor:
         """What the turn's pictures are [N, K]: one-hot classes, or attributes with NaN where unknown."""
@@ -253,11 +266,18 @@ class StarGAN(Styled):
         config, mine = self.config, torch.where(mine.isnan(), wanted, mine)
         score, logits = self.discriminator(*self.augmented(turn, fake))
         terms = {"fake": -score.mean(), "domain": config.classification * self.told(logits, wanted)}
-        if config.identity:  # both by fewer and larger products
-            back, same = self.changed(torch.cat((fake, x.to(fake.dtype))), mine.repeat(2, 1)).chunk(2)
-            terms["identity"] = config.identity * mean_difference(same, x)
-        else:
-            back = self.changed(fake, mine)
+        # All that the generator makes here at once, by fewer and larger products.
+        given, to = [fake], [mine]
+        if config.identity:
+            given, to = [*given, x], [*to, mine]
+        if config.triple:
+            third = self._as_another(turn, mine)
+            given, to = [*given, fake, x], [*to, third, third]
+        back, *others = self.changed(torch.cat([each.to(fake.dtype) for each in given]), torch.cat(to)).chunk(len(to))
+        if config.identity:
+            terms["identity"] = config.identity * mean_difference(others[0], x)
+        if config.triple:
+            terms["triple"] = config.triple * mean_difference(others[-2], others[-1])
         return {**terms, "reconstruction": config.reconstruction * mean_difference(back, x)}
 
     def differentiated_twice(self) -> tuple[str, ...]:
