@@ -139,7 +139,6 @@ class StarGAN(Styled):
             "smooth": True,
             "crop": 8,
             "identity": 1.0,
-            "triple": 1.0,
             "skips": True,
             "mask": True,
             "robust": 0.5,
