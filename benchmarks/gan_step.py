@@ -79,7 +79,9 @@ def main() -> None:
     parser.add_argument("--model", default="wgan_gp", help=f"{', '.join(PLAIN)}; any with --peer")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=1)
-    parser.add_argument("--set", nargs="*", default=[], help="settings of the model, such as network=residual")
+    parser.add_argument(
+        "--set", nargs="*", action="extend", default=[], help="settings of the model, such as network=residual"
+    )
     parser.add_argument("--peer", nargs="*", help="the peer is ours with these settings")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=1, help="in a turn; as many as penalty_every where that is set")

@@ -201,7 +201,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=tuple(MODELS), default=list(MODELS), help="these only")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="these only")
-    parser.add_argument("--set", nargs="*", default=[], help="further settings of all, such as model.dense=1024")
+    parser.add_argument(
+        "--set", nargs="*", action="extend", default=[], help="further settings of all, such as model.dense=1024"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("gan-table"))
     options = parser.parse_args()

@@ -73,7 +73,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=28)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--out", type=Path, default=Path("infogan"))
-    parser.add_argument("--set", nargs="*", default=[], help="settings of the model, such as model.variance=learned")
+    parser.add_argument(
+        "--set", nargs="*", action="extend", default=[], help="settings of the model, such as model.variance=learned"
+    )
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args()
     from mezzotint.core.config import parse_assignments

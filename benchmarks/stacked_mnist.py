@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", nargs="*", default=[], help="settings, such as model.width=32")
+    parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, such as model.width=32")
     parser.add_argument("--samples", type=int, default=_stacked.SAMPLES, help="the protocol has 26,000")
     parser.add_argument("--out", type=Path, default=Path("stacked"))
     parser.add_argument("--quiet", action="store_true")

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--judge-steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--set", nargs="*", default=[], help="settings, such as model.likeness=10")
+    parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, such as model.likeness=10")
     parser.add_argument("--out", type=Path, default=Path("translate-camvid"))
     options = parser.parse_args()
     todo = []

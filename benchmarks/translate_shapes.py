@@ -138,7 +138,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--peer", type=Path, help="folder of the reference implementation")
-    parser.add_argument("--set", nargs="*", default=[], help="settings, such as model.width=64; model's hold for both")
+    parser.add_argument(
+        "--set", nargs="*", action="extend", default=[], help="settings, such as model.width=64; model's hold for both"
+    )
     parser.add_argument("--out", type=Path, default=Path("translate-shapes"))
     options = parser.parse_args()
     task = Task(options.domains, options.size, options.count, options.test)

@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--networks", choices=("ours", "own"), default="ours", help="of StarGAN's loop")
     parser.add_argument("--size", type=int)
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--set", nargs="*", default=[], help="settings of the model, such as width=32")
+    parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings of the model, such as width=32")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--apart", action="store_true", help="each in a process of its own")

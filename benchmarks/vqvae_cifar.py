@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", nargs="*", default=[], help="settings, such as model.books=4")
+    parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, such as model.books=4")
     parser.add_argument("--out", type=Path, default=Path("vqvae"))
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args()
