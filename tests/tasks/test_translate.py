@@ -189,6 +189,35 @@ def test_pairs_from_two_folders(tmp_path: Path) -> None:
     assert mz.translate(run, tmp_path / "in" / "labels", tmp_path / "out", to="photos").files[0] == "0.png"
 
 
+def test_halves_of_pairs_side_by_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for k in range(6):
+        Image.fromarray(rng.integers(0, 256, (16, 32, 4), dtype=np.uint8)).save(tmp_path / "in" / f"{k}.png")
+    settings = {"model": {"width": 4, "critic_width": 4}, "data": {"halves": True, "alpha": "white"}}
+    run = mz.train("pix2pix", tmp_path / "in", out=tmp_path / "r", steps=2, settings=settings, quiet=True)
+    run.model.translator.forward = lambda x: -x
+
+    whole = mz.translate(run, tmp_path / "in", tmp_path / "whole", to="right")
+    assert len(whole.notes) == 1
+    assert "0.png looks like a whole pair" in whole.notes[0]
+    assert translation_sheet(run, tmp_path / "in", tmp_path / "a.png").notes == whole.notes
+    halved = mz.translate(run, tmp_path / "in", tmp_path / "half", to="right", half="right")
+    assert halved.notes == ()
+    assert len(halved.files) == 6
+    for file in halved.files:
+        expected = pixels(tmp_path / "in" / file)[:, 16:].copy()
+        expected[..., :3] = 255 - expected[..., :3]
+        np.testing.assert_array_equal(pixels(tmp_path / "half" / file), expected)
+    assert mz.translate(run, tmp_path / "half", tmp_path / "again", to="right").notes == (), "these are no pairs"
+
+    Image.new("RGB", (31, 16)).save(tmp_path / "in" / "odd.png")
+    left_out = mz.translate(run, tmp_path / "in", tmp_path / "odd", to="right", half="left").left_out
+    assert [(bad.path, bad.reason) for bad in left_out] == [("odd.png", "is 31 pixels wide, which has no two halves")]
+    with pytest.raises(ConfigError, match='"left" and "right"; got "top"'):
+        mz.translate(run, tmp_path / "in", tmp_path / "top", to="right", half="top")  # type: ignore[arg-type]
+
+
 # Styles and sheets ------------------------------------------------------------------------------------------------
 
 STYLED = {**TINY, "styles": 4, "style_noise": 3, "mapping_width": 16}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.core.errors import DataError
+from mezzotint.core.errors import ConfigError, DataError
 from mezzotint.data._convert import Unreadable
 from mezzotint.data._headers import probe
 from mezzotint.data._recognise import path_of, source_at
 from mezzotint.data.decode import Plan, decode
 from mezzotint.data.types import BadFile
+
+Half = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,42 @@ class Single:
         found = np.floor(scaled + 0.5).astype(self.pixels.dtype).transpose(1, 2, 0)
         return np.ascontiguousarray(found if self.alpha is None else np.concatenate((found, self.alpha), 2))
 
+    def half(self, side: Half) -> Single:
+        """The left or the right half, as `data.halves` cuts pairs side by side.
+
+        Raises:
+            Unreadable: its width is odd.
+
+        Example:
+            >>> Single("a.png", np.array([[[1], [2]]], np.uint8)).half("right").pixels.tolist()
+            [[[2]]]
+        """
+        width = self.pixels.shape[1]
+        if width % 2:
+            raise Unreadable(f"is {width:,} pixels wide, which has no two halves")
+        part = slice(0, width // 2) if side == "left" else slice(width // 2, width)
+        return replace(self, pixels=self.pixels[:, part], alpha=None if self.alpha is None else self.alpha[:, part])
+
 
 class Singles:
     """The pictures of a folder, a file or an archive; `names` are sorted, and they come in the order of the source.
 
     Args:
         source: a path.
+        half: of pairs side by side, the half that is taken of each picture.
 
     Raises:
+        ConfigError: there is no such half.
         DataError: there is nothing, or no picture.
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, half: Half | None = None) -> None:
+        if half not in (None, *get_args(Half)):
+            raise ConfigError(f'Halves of pictures are "left" and "right"; got "{half}".')
         path = path_of(source)
         if not path.exists():
             raise DataError(f'There is no file or folder "{source}"; give the path to your pictures.')
-        self._source = source_at(path)
+        self._source, self._half = source_at(path), half
         listing = self._source.listing()
         self.names = tuple(member.name for member in listing.members)
         self.bad = tuple(listing.bad)
@@ -91,11 +113,11 @@ class Singles:
     def __iter__(self) -> Iterator[Single | BadFile]:
         """Each picture, or why there is none."""
         for name, data in self._source.stream(self.names):
-            yield data_to_single(name, data)
+            yield data_to_single(name, data, self._half)
 
 
-def data_to_single(name: str, data: bytes | Unreadable) -> Single | BadFile:
-    """The picture that these bytes are, turned as its EXIF says; or why they are none."""
+def data_to_single(name: str, data: bytes | Unreadable, half: Half | None = None) -> Single | BadFile:
+    """The picture that these bytes are, or a half of it, turned as its EXIF says; or why they are none."""
     try:
         if isinstance(data, Unreadable):
             raise data
@@ -105,9 +127,11 @@ def data_to_single(name: str, data: bytes | Unreadable) -> Single | BadFile:
         row = decode(data, plan)[0][0]
         if isinstance(row, str):
             raise Unreadable(row)
+        alpha = row[..., -1:] if head.alpha else None
+        whole = Single(name, row[..., : channels - head.alpha], alpha, head.narrowed)
+        return whole if half is None else whole.half(half)
     except Unreadable as error:
         return BadFile(name, str(error))
-    return Single(name, row[..., : channels - head.alpha], row[..., -1:] if head.alpha else None, head.narrowed)
 
 
 def one_picture(path: str | Path, what: str) -> Single:

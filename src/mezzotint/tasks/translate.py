@@ -14,7 +14,7 @@ from torch import Tensor
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError, suggest
 from mezzotint.data.output import save_picture
-from mezzotint.data.singles import Single, Singles
+from mezzotint.data.singles import Half, Single, Singles
 from mezzotint.data.targets import exclusive
 from mezzotint.data.types import NARROWED, BadFile
 from mezzotint.engine.capabilities import require
@@ -53,6 +53,7 @@ def translate(
     to: str | None = None,
     style_seed: int | None = None,
     like: str | Path | None = None,
+    half: Half | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Changed:
@@ -66,6 +67,7 @@ def translate(
             left out every domain has its turn, in a folder of its name within `out`.
         style_seed: of a model with style codes: which style is drawn, the same one for all pictures; 0 is usual.
         like: of such a model: a picture of the domain `to`, whose style all shall have.
+        half: of pairs side by side, the half that is taken of each picture: "left" or "right".
         overwrite: replace files of these names.
         progress: called with (done, all).
 
@@ -90,7 +92,8 @@ def translate(
     check_style(to, style_seed, like)
     if to is not None:
         change = change_to(model, to, style_seed, like)
-        return change_each(Singles(source), out, change, model.spec.channels, progress=progress, **common)
+        made = change_each(Singles(source, half), out, change, model.spec.channels, progress=progress, **common)
+        return replace(made, notes=(*made.notes, *pair_note(run, source, half)))
     names = model.domains()
     if model.spec.attributes:
         raise ConfigError(f"Say which attributes pictures shall have with --to, such as {names[0]}=1.")
@@ -98,11 +101,29 @@ def translate(
     for k, (name, folder) in enumerate(zip(names, folders_of(names), strict=True)):
         moved = None if progress is None else partial(_of_several, progress, k, len(names))
         change = change_to(model, name, style_seed, like)
-        made = change_each(Singles(source), Path(out) / folder, change, model.spec.channels, progress=moved, **common)
+        pictures = Singles(source, half)
+        made = change_each(pictures, Path(out) / folder, change, model.spec.channels, progress=moved, **common)
         found.append(replace(made, files=tuple(f"{folder}/{file}" for file in made.files)))
     first = found[0]
     every = tuple(name for made in found for name in made.names), tuple(file for made in found for file in made.files)
-    return Changed(Path(out), *every, first.left_out, first.notes)
+    return Changed(Path(out), *every, first.left_out, (*first.notes, *pair_note(run, source, half)))
+
+
+def pair_note(run: Any, source: str | Path, half: Half | None) -> tuple[str, ...]:
+    """A sentence where a run has learned from halves, and the first picture to translate looks like a whole pair."""
+    recipe = getattr(run, "recipe", None)
+    if recipe is None or not recipe.data.halves or half is not None:
+        return ()
+    first = next((each for each in Singles(source) if isinstance(each, Single)), None)
+    if first is None:
+        return ()
+    height, width = first.pixels.shape[:2]
+    if not 1.8 < width / height * recipe.spec.height / recipe.spec.width < 2.2:
+        return ()
+    return (
+        f"This run has learned from halves of pictures, and {first.name} looks like a whole pair, which was translated "
+        "as it is; --half left takes the left half of each, and --half right the right one.",
+    )
 
 
 def _of_several(progress: Callable[[int, int], None], k: int, several: int, done: int, count: int) -> None:

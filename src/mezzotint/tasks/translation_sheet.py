@@ -14,13 +14,13 @@ from torch import Tensor
 from mezzotint.core import atomic
 from mezzotint.core.errors import ConfigError, DataError
 from mezzotint.data.output import save_picture
-from mezzotint.data.singles import Singles
+from mezzotint.data.singles import Half, Singles
 from mezzotint.data.types import BadFile
 from mezzotint.engine.capabilities import require
 from mezzotint.engine.ways import SOURCE, Way, beside, styled_ways, ways
 from mezzotint.tasks._style import check_style, refuse_alpha
 from mezzotint.tasks.sample import models_that
-from mezzotint.tasks.translate import change_to, translating, wanted
+from mezzotint.tasks.translate import change_to, pair_note, translating, wanted
 
 ROWS = 8
 """Pictures of a sheet when no number is given."""
@@ -35,12 +35,14 @@ class TranslationSheet:
         columns: their names, from left to right.
         names: what the picture of each row is called in its source.
         left_out: what could not be read, and why.
+        notes: sentences a person should read.
     """
 
     file: Path
     columns: tuple[str, ...]
     names: tuple[str, ...]
     left_out: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def translation_sheet(
@@ -53,6 +55,7 @@ def translation_sheet(
     style_seed: int | None = None,
     like: str | Path | None = None,
     styles: int = 1,
+    half: Half | None = None,
 ) -> TranslationSheet:
     """Draw the first pictures, at the size of the training, each beside what it becomes.
 
@@ -66,6 +69,7 @@ def translation_sheet(
         style_seed, like: as of `translate`.
         styles: of a model with style codes: columns of each domain, in the styles of as many seeds that follow each
             other, from `style_seed` or 0 on.
+        half: as of `translate`.
 
     Raises:
         CapabilityError: the model does not translate, or has no style codes.
@@ -89,13 +93,13 @@ def translation_sheet(
         if value < 1:
             raise ConfigError(f"{name} is at least 1; got {value}.")
     found = _columns(model, to, style_seed, like, styles)
-    pictures, names, bad = _first(Singles(source), rows, model)
+    pictures, names, bad = _first(Singles(source, half), rows, model)
     sheet = beside(pictures.to(model.device), found)
     out = Path(out)
     with atomic.explained(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
     save_picture(out, sheet)
-    return TranslationSheet(out, (SOURCE, *(way.name for way in found)), names, bad)
+    return TranslationSheet(out, (SOURCE, *(way.name for way in found)), names, bad, pair_note(run, source, half))
 
 
 def _columns(model: Any, to: str | None, style_seed: int | None, like: str | Path | None, styles: int) -> Sequence[Way]:

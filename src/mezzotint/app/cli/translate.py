@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
             "mezzotint translate runs/seasons photo.jpg --to winter --checkpoint best -o out/",
             "mezzotint translate runs/faces me.jpg --to smile=1,hat=0 -o out/",
             "mezzotint translate runs/seasons summer/ --grid sheet.png",
+            "mezzotint translate runs/facades pairs/ --half left --to right -o out/",
             "mezzotint translate runs/styled summer/ --to winter --style-seed 3 -o out/",
             "mezzotint translate runs/styled summer/ --to winter --like snow.jpg -o out/",
             "mezzotint translate runs/styled summer/ --to winter --styles 6 --grid sheet.png",
@@ -50,6 +51,10 @@ def translate(
     like: Annotated[
         Path | None,
         typer.Option("--like", metavar="PICTURE", help="Of such a model: a picture whose style all shall have."),
+    ] = None,
+    half: Annotated[
+        str | None,
+        typer.Option("--half", metavar="SIDE", help="Of pairs side by side: which half is taken, left or right."),
     ] = None,
     grid: Annotated[
         Path | None,
@@ -79,11 +84,11 @@ def translate(
     said: list[str] = []
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
-        style: dict[str, Any] = {"to": to, "style_seed": style_seed, "like": like}
-        if grid is not None:
-            _sheet(voice, opened, pictures, grid, style | _given(rows=rows, styles=styles), document, said)
+        style: dict[str, Any] = {"to": to, "style_seed": style_seed, "like": like, "half": half}
         if out is not None:
             _pictures(voice, opened, pictures, out, {**style, "overwrite": overwrite}, document, said)
+        if grid is not None:
+            _sheet(voice, opened, pictures, grid, style | _given(rows=rows, styles=styles), document, said)
 
     def human(console: Console) -> None:
         for sentence in said:
@@ -108,6 +113,8 @@ def _sheet(
     from mezzotint.tasks.translation_sheet import translation_sheet
 
     found = translation_sheet(run, pictures, grid, **options)
+    if "out" not in document:  # which says the same
+        tell_left_out(voice, found)
     document |= {"grid": str(grid), "columns": list(found.columns), "rows": list(found.names)}
     said.append(f"{grid} has a row for each of {len(found.names):,} pictures; its columns: {', '.join(found.columns)}.")
 
