@@ -73,8 +73,8 @@ def translate(
 
     Raises:
         CapabilityError: the model does not translate, or has no style codes.
-        ConfigError: there is no such domain, `out` is (the name of) a file, or holds a file of one of the names, or
-            style and domain do not go together.
+        ConfigError: there is no such domain or half, `out` is (the name of) a file, or holds a file of one of the
+            names, or style and domain do not go together.
         DataError: there is nothing to read, or `like` is not one picture.
 
     Example:

@@ -15,6 +15,8 @@ from mezzotint.core.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mezzotint.tasks.translation_sheet import TranslationSheet
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command of this module."""
@@ -85,10 +87,12 @@ def translate(
     with voice.working():
         opened = open_run(voice, run, checkpoint, device)
         style: dict[str, Any] = {"to": to, "style_seed": style_seed, "like": like, "half": half}
+        if grid is not None:
+            sheet = _sheet(opened, pictures, grid, style | _given(rows=rows, styles=styles), document, said)
+            if out is None:  # the pictures say the same
+                tell_left_out(voice, sheet)
         if out is not None:
             _pictures(voice, opened, pictures, out, {**style, "overwrite": overwrite}, document, said)
-        if grid is not None:
-            _sheet(voice, opened, pictures, grid, style | _given(rows=rows, styles=styles), document, said)
 
     def human(console: Console) -> None:
         for sentence in said:
@@ -102,21 +106,19 @@ def _given(**values: int | None) -> dict[str, int]:
 
 
 def _sheet(
-    voice: Voice,
     run: Any,
     pictures: str,
     grid: Path,
     options: dict[str, Any],
     document: dict[str, Any],
     said: list[str],
-) -> None:
+) -> TranslationSheet:
     from mezzotint.tasks.translation_sheet import translation_sheet
 
     found = translation_sheet(run, pictures, grid, **options)
-    if "out" not in document:  # which says the same
-        tell_left_out(voice, found)
     document |= {"grid": str(grid), "columns": list(found.columns), "rows": list(found.names)}
     said.append(f"{grid} has a row for each of {len(found.names):,} pictures; its columns: {', '.join(found.columns)}.")
+    return found
 
 
 def _pictures(
